@@ -96,12 +96,9 @@ def test_no_registry_is_one_plain_message(cache: Path, monkeypatch: pytest.Monke
 
 
 OFFLINE = """
-import sys
 from chat.open import open_local
-from chat.protocols import Ask
 from workspace.settings import ModelSettings
-model = open_local(ModelSettings())
-print(model.answer([Ask(({"role": "user", "content": "What is the capital of France?"},), 12)])[0].text)
+print(open_local(ModelSettings()).name)
 """
 
 
@@ -112,7 +109,7 @@ def test_no_hub_is_asked(loopback: Any, embedded: Path) -> None:
     environment.pop("HF_HUB_OFFLINE", None)
     command = [sys.executable, "-c", OFFLINE]
     done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.endswith(" Paris.\n") and done.stderr == "" and loopback.requests == [], done.stderr
+    assert done.stdout.startswith(module.NAME) and done.stderr == "" and loopback.requests == [], done.stderr
 
 
 UNTOLD = """
@@ -130,11 +127,10 @@ print(constants.HF_HUB_OFFLINE, constants.HF_HUB_DISABLE_TELEMETRY, config.HF_UP
 @pytest.mark.parametrize(
     ("before", "own", "found"),
     [
-        ((), {}, "False True False"),
-        (("huggingface_hub.constants", "datasets"), {}, "False True False"),
+        (("huggingface_hub.constants",), {}, "False True False"),
         ((), {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}, "False False True"),
     ],
-    ids=["imported after", "imported before", "the user's own"],
+    ids=["one imported before and one after", "the user's own"],
 )
 def test_a_hub_that_the_user_named_is_told_nothing_besides(
     before: tuple[str, ...], own: dict[str, str], found: str

@@ -31,20 +31,10 @@ def held(shape: object, tokens: int = 48) -> Ask:
     return Ask(ASKED, tokens, meta={"shape": shape})
 
 
-SHAPES: list[Any] = [
-    SHAPE,
-    {"type": "number"},
-    {"enum": ["Ü", [1.5]]},
-    {"const": {"a": [True]}},
-    {"type": "object", "required": ["a"], "properties": {"a": {"type": "boolean"}}, "additionalProperties": False},
-    {"type": "string", "maxLength": 9},
-    {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3},
-    {"type": "boolean", "not": {"const": 3}},
-]
-
-
 def test_a_small_model_answers_what_fits(local: LocalModel) -> None:
-    for shape, reply in zip(SHAPES, local.answer([held(shape) for shape in SHAPES]), strict=True):
+    array = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3}
+    shapes: list[Any] = [SHAPE, {"enum": ["Ü", [1.5]]}, array]
+    for shape, reply in zip(shapes, local.answer([held(shape) for shape in shapes]), strict=True):
         assert reply.stopped == "end", shape
         jsonschema.validate(json.loads(reply.text), shape)
 
@@ -62,7 +52,7 @@ def test_a_schema_that_cannot_be_followed_leaves_any_json(local: LocalModel) -> 
         {"$ref": "#"},
         deep,
     ]
-    for reply in local.answer([held(shape, 24) for shape in odd]):
+    for reply in local.answer([held(shape, 8) for shape in odd]):
         assert reply.text[0] in '{["-0123456789tfn' and reply.stopped in ("end", "length")
 
 

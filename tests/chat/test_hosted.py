@@ -65,14 +65,6 @@ def test_replies_stand_in_the_order_of_the_asks(provider, loopback):
     assert seen[-1] == (7, 7)
 
 
-@pytest.mark.parametrize(("status", "wait"), [(429, "0"), (529, None), (500, None)])
-def test_what_passes_is_tried_again(provider, loopback, status, wait):
-    headers = {"retry-after": wait} if wait else {}
-    loopback.say((status, {"error": {"message": "later"}}, headers), (200, GOOD[provider]))
-    assert client(provider, loopback.url).answer([HELLO])[0].text == "Hello."
-    assert len(loopback.requests) == 2
-
-
 def test_retry_after_is_obeyed(provider, loopback):
     loopback.say((429, {"error": {"message": "later"}}, {"retry-after": "0.4"}), (200, GOOD[provider]))
     started = time.monotonic()

@@ -8,15 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+from bank import changed, ladder
 
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.measurement_report import Abstention, CoveragePoint, SureAnswer, abstention, read_outcomes, threshold
 from evaluation.outcomes import check_arms, load_baseline
 from rung.report.evaluation import write_page
 from rung.text.baseline_text import lines
-from workspace.artefact import revised
 from workspace.errors import Refusal
 
 
@@ -55,7 +52,7 @@ def test_the_threshold_in_plain_cases(answers, wanted, expected):
 
 def test_a_baseline_tells_where_its_classifier_may_answer_alone(project, settings, model):
     """On every face; an arm without probabilities has none."""
-    folder, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "classical"]))
+    folder, report = ladder(project, settings, model, "prompt", "classical")
     prompt, classical = report.arms
     assert prompt.abstention is None and classical.abstention.point.precision == 1.0
     assert classical.abstention.chosen_on == 12
@@ -70,9 +67,8 @@ def test_a_baseline_tells_where_its_classifier_may_answer_alone(project, setting
 def test_another_precision_or_price_is_worked_out_from_the_answers_of_a_reused_arm(unsure, settings, model):
     """As if the arm had been measured with it; a file that was changed by hand is not believed."""
 
-    def measured(*arms, **changed):
-        other = revised(settings, evaluation=revised(settings.evaluation, **changed))
-        folder, report = run_baseline(open_bench(unsure, other, model), arms_named(arms))
+    def measured(*arms, **other):
+        folder, report = ladder(unsure, changed(settings, **other), model, *arms)
         return folder, report.arms[-1]
 
     first, at_usual = measured("prompt", "classical", person_usd=2.0)
@@ -120,13 +116,15 @@ def test_a_precision_below_what_was_wanted_is_said(reached, told):
     assert ("wanted" in words) == told
 
 
-def laddered(project, settings, model, *arms):
-    folder, report = run_baseline(open_bench(project, settings, model), arms_named(arms))
-    return folder, report, {arm.arm: arm for arm in report.arms}
+def by_arm(report):
+    return {arm.arm: arm for arm in report.arms}
 
 
-def test_each_item_has_the_answer_of_the_one_that_is_asked_last(unsure, settings, model):
-    folder, report, by_name = laddered(unsure, settings, model, "prompt", "classical", "cascade")
+def test_each_item_has_the_answer_of_the_one_that_is_asked_last_and_later_baselines_work_it_out_again(
+    unsure, settings, model
+):
+    folder, report = ladder(unsure, settings, model, "prompt", "classical", "cascade")
+    by_name = by_arm(report)
     cascade, prompt = by_name["cascade"], by_name["prompt"]
     assert (cascade.settings["first"], cascade.settings["then"]) == ("classical", "prompt") and not cascade.prompted
     assert cascade.settings["from"] == by_name["classical"].abstention.point.threshold
@@ -140,21 +138,15 @@ def test_each_item_has_the_answer_of_the_one_that_is_asked_last(unsure, settings
     held = [o for o in read_outcomes(folder / "outputs.jsonl") if (o.arm, o.split) == ("cascade", "validation")]
     assert len(held) == len({o.item for o in held}) == 26
     assert cascade.validation == pytest.approx(sum(o.score for o in held) / 26)
-
-
-def test_it_is_worked_out_again_with_every_later_baseline(unsure, settings, model):
-    _, _, before = laddered(unsure, settings, model, "prompt", "classical", "cascade")
-    _, report, after = laddered(unsure, settings, model, "base")
-    assert after["cascade"] == before["cascade"] and report.chosen == "prompt"
-    check_arms(unsure, report)
-    loose = revised(settings, evaluation=revised(settings.evaluation, precision=0.4))
-    again = laddered(unsure, loose, model, "cascade")[2]["cascade"]
-    assert again.settings["from"] < before["cascade"].settings["from"]
-    assert again.input_tokens < before["cascade"].input_tokens
+    _, later = ladder(unsure, settings, model, "base")
+    assert by_arm(later)["cascade"] == cascade and later.chosen == "prompt"
+    check_arms(unsure, later)
+    again = by_arm(ladder(unsure, changed(settings, precision=0.4), model, "cascade")[1])["cascade"]
+    assert again.settings["from"] < cascade.settings["from"] and again.input_tokens < cascade.input_tokens
 
 
 def test_without_its_parts_it_is_a_note(unsure, settings, model):
     with pytest.raises(Refusal):
-        laddered(unsure, settings, model, "cascade")
-    _, report, by_name = laddered(unsure, settings, model, "prompt", "cascade")
-    assert list(by_name) == ["prompt"] and any(note.startswith("cascade ") for note in report.notes)
+        ladder(unsure, settings, model, "cascade")
+    _, report = ladder(unsure, settings, model, "prompt", "cascade")
+    assert list(by_arm(report)) == ["prompt"] and any(note.startswith("cascade ") for note in report.notes)

@@ -1,12 +1,10 @@
 """The ladder on a small frozen project, with a scripted model that records all that it was sent."""
 
 import json
-from collections import Counter
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from bank import CLASSES, arm_result, changed, perfect
+from bank import CLASSES, Topics, arm_result, changed, ladder, perfect, project_in, reply
 from scripted import Scripted
 
 from chat.protocols import Reply
@@ -18,34 +16,24 @@ from evaluation.choose import Choices
 from evaluation.measure import items_of
 from evaluation.measured_answers import is_enough, judge_rungs
 from evaluation.measurement_report import newest_report, read_outcomes
-from evaluation.retrieval import Bm25, Passage, holds_pair, words
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
 from workspace.lock import writer_lock
-
-ALL = arms_named(list(ARMS))
-PROMPTED = arms_named(["base", "prompt"])
+from workspace.settings import load_settings
 
 
-def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, settings, model):
+def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows_and_the_report_says_how_many_chose(
+    project, settings, model
+):
     """On few rows its settings tie, and a weak classifier would make fine-tuning look good."""
-    few = changed(settings, choose_on=4)
-    bench = open_bench(project, few, model)
+    bench = open_bench(project, changed(settings, choose_on=4), model)
+    assert " 4 of " in bench.rows_notes[-1] and len(open_bench(project, settings, model).rows_notes) == 1
     (base, classical), _ = choose_all(bench, arms_named(["base", "classical"]))
     assert len(bench.choosing) == 4 < len(bench.validating)
     assert {tried.items for tried in base.tries} == {4}
     assert [tried.items for tried in classical.tries] == [len(bench.validating)] * 3 + [4]
     assert len(classical.outcomes) == 4 and classical.validation is not None
-
-
-class Topics:
-    """Texts of one topic at one point."""
-
-    name = "topics"
-
-    def embed(self, texts, progress=None):
-        return np.array([[float(text.startswith(what)) for what in CLASSES] for text in texts], np.float32)
 
 
 def test_an_encoder_needs_labels_and_a_model(project, settings, model):
@@ -58,19 +46,29 @@ def test_an_encoder_needs_labels_and_a_model(project, settings, model):
     assert open_bench(project, free, model).with_encoder(lambda: pytest.fail("opened")).encoder is None
 
 
-def test_the_whole_ladder(project, settings, model):
-    bench = open_bench(project, settings, model, bigger=Scripted(perfect, name="bigger-1"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The whole ladder, measured once: folder, bench, report, and all asks with whether choices.json was there."""
+    project, asked = project_in(tmp_path_factory.mktemp("whole") / "bank"), []
+
+    def watched(say, name):
+        def watching(ask):
+            asked.append((ask, (project.evaluations / "E-001" / "choices.json").exists()))
+            return say(ask)
+
+        return Scripted(watching, name=name)
+
+    model, bigger = watched(reply, "scripted-1"), watched(perfect, "bigger-1")
+    bench = open_bench(project, load_settings(project.settings_file, {}), model, bigger=bigger)
     bench = replace(bench.with_encoder(Topics), writer=model)
-    folder, report = run_baseline(bench, ALL, Aim(goal=0.9, days=6))
+    return *run_baseline(bench, arms_named(list(ARMS)), Aim(goal=0.9, days=6)), bench, asked
+
+
+def test_the_whole_ladder(whole):
+    folder, report, bench, _ = whole
     by_name = {arm.arm: arm for arm in report.arms}
     assert list(by_name) == list(ARMS)
-    assert (
-        by_name["retrieved"].score
-        == by_name["rag"].score
-        == by_name["classical"].score
-        == by_name["encoder"].score
-        == 1.0
-    )
+    assert {by_name[name].score for name in ("retrieved", "rag", "classical", "encoder")} == {1.0}
     assert report.chosen == "retrieved"
     assert not by_name["classical"].prompted and by_name["retrieved"].prompted
     assert report.judged == {
@@ -84,23 +82,23 @@ def test_the_whole_ladder(project, settings, model):
     assert by_name["prompt"].validation_forms.keys() == {"free", "held"}
     assert by_name["rag"].extra["retrieval_recall"] == 1.0
     assert by_name["bigger_model"].settings["model"] == "bigger-1" and by_name["bigger_model"].score == 1.0
-    outcomes = read_outcomes(folder / "outputs.jsonl")
-    test = [o for o in outcomes if o.split == "test" and o.arm == "rag"]
-    assert [o.item for o in test] == list(range(1, 37))
+    test = [o for o in read_outcomes(folder / "outputs.jsonl") if o.split == "test"]
+    assert [o.item for o in test if o.arm == "rag"] == list(range(1, 37))
+    assert len(test) == len(ARMS) * 36 and all(o.form == by_name[o.arm].form for o in test)
+    assert all(arm.validation == max(arm.validation_forms.values()) for arm in report.arms if arm.validation_forms)
     assert report.outputs_sha256 == sha256_file(folder / "outputs.jsonl")
-    where, written = newest_report(project, "baseline", test_sha256=report.test_sha256)
+    where, written = newest_report(bench.project, "baseline", test_sha256=report.test_sha256)
     assert where == folder and written.log and written == report
 
 
-def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, settings, model):
+def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(whole):
     """Every prompt that was sent, over all arms and forms, against every test pair."""
-    bench = open_bench(project, settings, model)
-    run_baseline(replace(bench, writer=model), ALL)
+    *_, bench, asked = whole
     pairs = [(item.question, item.expected) for item in items_of(load_split(bench.dataset, "test"))]
     validation = [item.question for item in bench.choosing]
     learnt = [row.question for row in bench.rows.examples]
-    assert len(model.asked) > 200
-    for ask in model.asked:
+    assert len(asked) > 200
+    for ask, _ in asked:
         own = ask.turns[-1]["content"]
         text = "\n".join(t["content"] for t in ask.turns[:-1])
         assert not any(q in text for q, _ in pairs)
@@ -110,26 +108,12 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(project, s
         assert proposing or any(own.endswith(q) for q in (*validation, *learnt, *(q for q, _ in pairs)))
 
 
-def test_each_arm_answers_the_test_once_in_the_form_that_validation_chose(project, settings, model):
-    folder, report = run_baseline(open_bench(project, settings, model), PROMPTED)
-    forms = {arm.arm: arm.form for arm in report.arms}
-    test = [o for o in read_outcomes(folder / "outputs.jsonl") if o.split == "test"]
-    assert len(test) == 2 * 36 and all(o.form == forms[o.arm] for o in test)
-    assert all(arm.validation == max(arm.validation_forms.values()) for arm in report.arms)
-
-
-def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(project, settings, kit):
-    test_questions = {row.question for row in load_split(project.datasets / "v001", "test")}
-    seen = []
-
-    def watching(ask):
-        if any(ask.turns[-1]["content"].endswith(q) for q in test_questions):
-            seen.append((project.evaluations / "E-001" / "choices.json").exists())
-        return kit.reply(ask)
-
-    run_baseline(open_bench(project, settings, Scripted(watching)), ALL)
+def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(whole):
+    folder, _, bench, asked = whole
+    questions = tuple(row.question for row in load_split(bench.dataset, "test"))
+    seen = [chosen for ask, chosen in asked if ask.turns[-1]["content"].endswith(questions)]
     assert len(seen) > 100 and all(seen)
-    choices = read_artefact(project.evaluations / "E-001" / "choices.json", Choices)
+    choices = read_artefact(folder / "choices.json", Choices)
     by_name = {arm.arm: arm for arm in choices.arms}
     assert choices.chosen == "retrieved" and choices.validation_items == 12
     assert by_name["prompt"].settings["prompt"] == "prompt.rules.md"
@@ -139,15 +123,13 @@ def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(pr
 
 def test_an_arm_without_its_needs_is_named_and_the_others_are_measured(project, settings, model):
     (project.documents / "book.md").unlink()
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "rag"]))
+    _, report = ladder(project, settings, model, "base", "prompt", "rag")
     assert [arm.arm for arm in report.arms] == ["base", "prompt"]
     assert any(note.startswith("rag ") for note in report.notes)
-    with pytest.raises(RungError, match='"few_shot"'):
-        arms_named(["fewshot"])
 
 
 def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
-    answered = []
+    answered, ladder_arms = [], ("base", "prompt", "few_shot")
 
     def dying(ask):
         answered.append(ask)
@@ -156,30 +138,24 @@ def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
         return kit.reply(ask)
 
     with pytest.raises(KeyboardInterrupt):
-        run_baseline(open_bench(project, settings, Scripted(dying)), ALL)
+        ladder(project, settings, Scripted(dying), *ladder_arms)
     assert not list(project.evaluations.glob("*/report.json"))
     with (project.evaluations / ".partial" / "replies.jsonl").open("ab") as file:
         file.write(b'{"key": "torn')
     again = Scripted(kit.reply)
-    folder, report = run_baseline(open_bench(project, settings, again), ALL)
+    folder, report = ladder(project, settings, again, *ladder_arms)
     fresh = Scripted(kit.reply, name="other")
-    whole = run_baseline(open_bench(project, settings, fresh), ALL)[1]
+    whole = ladder(project, settings, fresh, *ladder_arms)[1]
     assert folder.name == "E-001"
     assert len(again.asked) <= len(fresh.asked) - 96
     assert [a.score for a in report.arms] == [a.score for a in whole.arms]
-
-
-def test_documents_that_hold_test_pairs_are_counted(project, settings, model):
-    (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt", "rag"]))
-    assert any(note.split()[0] == "1" and "documents/" in note for note in report.notes)
 
 
 def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model, kit):
     for path in (project.datasets / "v001").iterdir():
         path.unlink()
     kit.freeze_by_hand(project, "v001", test=kit.rows_of(kit.PLACES, " today"))
-    _, report = run_baseline(open_bench(project, settings, model), ALL)
+    _, report = ladder(project, settings, model, *ARMS)
     assert [arm.arm for arm in report.arms] == ["base", "prompt", "rag", "combined"]
     assert all(arm.validation is None for arm in report.arms)
 
@@ -194,7 +170,7 @@ def test_a_changed_test_file_is_refused(project, settings, model, kit):
 def test_one_measuring_at_a_time(project, settings, model):
     bench = open_bench(project, settings, model)
     with writer_lock(project.evaluations / ".lock", "A measuring"), pytest.raises(Refusal, match="already running"):
-        run_baseline(bench, ALL)
+        run_baseline(bench, arms_named(["base"]))
 
 
 def test_the_closed_set_is_inferred_named_or_off(project, settings):
@@ -209,23 +185,17 @@ def test_the_closed_set_is_inferred_named_or_off(project, settings):
 
 def test_cut_and_refused_replies_are_counted(project, free):
     cut = Scripted(lambda ask: Reply("I'm sorry, but I cannot", 3, 5, 0.5, "length"), name="cut")
-    _, report = run_baseline(open_bench(project, free, cut), arms_named(["base"]))
+    _, report = ladder(project, free, cut, "base")
     base = report.arms[0]
     assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
-
-
-class Thinking(Scripted):
-    """Says whether its replies may begin with thoughts, as a model of this machine does."""
-
-    thinks = True
 
 
 @pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "It is about", 0), (False, "", 36), (True, "It is", 36)])
 def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, free, thinks, said, lost):
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
-    cut = Thinking(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
-    cut.thinks = thinks
-    _, report = run_baseline(open_bench(project, free, cut), arms_named(["base", "prompt"]), Aim(goal=0.9))
+    cut = Scripted(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
+    cut.thinks = thinks  # as a model of this machine says it
+    _, report = ladder(project, free, cut, goal=0.9)
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
 
@@ -233,53 +203,37 @@ def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project,
 class Paid(Scripted):
     """Answers one by one, as a hosted model does, a cent each."""
 
+    usd = 0.01
+
     def stream(self, asks):
         for number, ask in enumerate(asks):
             self.asked.append(ask)
-            yield number, Reply("card", 3, 1, 0.1, "end", 0.01)
+            yield number, Reply("card", 3, 1, 0.1, "end", self.usd)
 
 
 def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, free):
     paid = Paid(["card"], name="paid")
     with pytest.raises(RungError, match=r"\$0.20 of \$0.20"):
-        run_baseline(open_bench(project, free, paid, budget_usd=0.2), arms_named(["base"]))
+        ladder(project, free, paid, "base", budget_usd=0.2)
     assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
-    _, report = run_baseline(open_bench(project, free, paid, budget_usd=0.5), arms_named(["base"]))
+    _, report = ladder(project, free, paid, "base", budget_usd=0.5)
     assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
 
 
 def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(project, free):
-    class Unpriced(Paid):
-        def stream(self, asks):
-            for number, reply in super().stream(asks):
-                yield number, Reply(reply.text, 3, 1, 0.1, "end", None)
-
-    model = Unpriced(["card"], name="no price")
+    model = Paid(["card"], name="no price")
+    model.usd = None
     with pytest.raises(RungError, match="--budget-usd"):
-        run_baseline(open_bench(project, free, model, budget_usd=0.2), arms_named(["base"]))
+        ladder(project, free, model, "base", budget_usd=0.2)
     assert 0 < len(model.asked) <= 12
-    _, report = run_baseline(open_bench(project, free, model), arms_named(["base"]))
+    _, report = ladder(project, free, model, "base")
     assert report.arms[0].cost_usd is None and len(model.asked) == 48
 
 
-def test_bm25_finds_the_rare_word_and_pairs_are_whole_words():
-    chunks = [
-        Passage("a:1", "a", "the pin is wrong"),
-        Passage("a:2", "a", "the card is lost"),
-        Passage("a:3", "a", "none"),
-    ]
-    assert [c.id for c in Bm25(chunks).search("lost the pin card", 2)] == ["a:2", "a:1"]
-    assert Bm25(chunks).search("zebra", 2) == []
-    assert holds_pair("Card lost: code E10 eye", "card lost", "E10 eye")
-    assert not holds_pair("Card lost: code E100", "card lost", "E10")
-    assert words("Type-2") == ["type", "2"]
-
-
-def result_of(arm, validation):
-    return arm_result(arm, validation=validation)
-
-
 def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
+    def result_of(arm, validation):
+        return arm_result(arm, validation=validation)
+
     arms = [result_of("prompt", 0.6), result_of("few_shot", 0.7), result_of("classical", 0.85)]
     enough, vouched = is_enough(3, 5.0), is_enough(3, None, "priya")
     assert judge_rungs(arms, 0.8, enough) == {
@@ -298,34 +252,29 @@ def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"
 
 
-def test_a_prompt_that_holds_test_pairs_is_named(project, settings, model):
+def test_a_prompt_that_holds_test_pairs_is_named_and_documents_are_counted(project, settings, model):
+    (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
     known = load_split(project.datasets / "v001", "test")[0]
     (project.prompts / "prompt.md").write_text(f"Name the topic. Example: {known.question} -> {known.answer}")
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    _, report = ladder(project, settings, model)
     chosen = next(arm.settings["prompt"] for arm in report.arms if arm.arm == "prompt")
 
     def told(notes):
         return any(note.startswith("prompts/prompt.md holds 1 ") for note in notes)
 
     assert told(report.notes) == (chosen == "prompt.md")
+    assert not any("documents/" in note for note in report.notes)
     (project.prompts / "prompt.rules.md").unlink()
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    _, report = ladder(project, settings, model, "base", "prompt", "rag")
     assert told(report.notes)
-
-
-def test_the_report_says_how_many_validation_rows_were_asked(project, settings, model):
-    few = changed(settings, choose_on=5)
-    _, report = run_baseline(open_bench(project, few, model), arms_named(["base"]))
-    assert " 5 of " in report.rows_from[-1]
-    _, whole = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
-    assert len(whole.rows_from) == 1
+    assert any(note.split()[0] == "1" and "documents/" in note for note in report.notes)
 
 
 def test_every_measured_version_of_a_prompt_is_kept_whoever_edits_the_file(project, settings, model):
     first = (project.prompts / "prompt.md").read_text()
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     (project.prompts / "prompt.md").write_text("Name the topic, nothing else.")
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    _, report = ladder(project, settings, model)
     kept = {path.name.split(".")[0]: path.read_text() for path in (project.prompts / "old").iterdir()}
     texts = {path.read_text() for path in (project.prompts / "old").glob("prompt.*.md")}
     assert kept["base"] == (project.prompts / "base.md").read_text() and len(texts) == 3
@@ -353,18 +302,14 @@ def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(proj
     first = chosen(by_class)
     assert len(first) == 45 and first == chosen(by_class[::-1])
     for part in (first, first[:20]):
-        assert set(Counter(" ".join(question.split()[:2]) for question in part)) == {
-            "card lost",
-            "money late",
-            "pin wrong",
-        }
+        assert {" ".join(question.split()[:2]) for question in part} == set(CLASSES)
 
 
 def test_what_a_killed_measuring_left_is_gone_on_with_and_its_verdict_is_no_verdict(project, settings, model):
     for name in ("E-999", "E-1000"):
         (project.evaluations / name).mkdir(parents=True)
         (project.evaluations / name / "verdict.json").write_text("{}")
-    folder, _ = run_baseline(open_bench(project, settings, model), arms_named(["base"]))
+    folder, _ = ladder(project, settings, model, "base")
     assert folder.name == "E-1000" and not (folder / "verdict.json").exists()
 
 

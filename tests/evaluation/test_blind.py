@@ -3,12 +3,10 @@
 import json
 
 import pytest
+from bank import evaluated, ladder
 from in_shell import rung
 from scripted import Scripted
 
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.measurement_report import ItemOutcome
 from evaluation.people_comparison import (
     BlindPlan,
@@ -19,7 +17,6 @@ from evaluation.people_comparison import (
     read_sheet,
     write_sheet,
 )
-from evaluation.tuned import run_evaluation
 from workspace.errors import InputError
 
 
@@ -60,12 +57,8 @@ def likes(word):
 
 
 def test_preferences_are_counted_against_each_rival_with_ties_and_agreement(made, tmp_path):
-    answers = {
-        "priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made),
-        "sam": read_answers(
-            fill(tmp_path / "s", made, lambda row: "TIE" if row["id"] % 2 else likes("tuned")(row)), made
-        ),
-    }
+    half = fill(tmp_path / "s", made, lambda row: "TIE" if row["id"] % 2 else likes("tuned")(row))
+    answers = {"priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made), "sam": read_answers(half, made)}
     base, prompt = sorted(preferences(made, answers), key=lambda p: p.rival)
     assert (base.rival, prompt.rival) == ("base", "prompt") and base.n == prompt.n == 50
     assert base.losses == 0 and base.wins + base.ties == 2 * (base.n - base.same)
@@ -89,14 +82,8 @@ def test_every_fault_of_a_sheet_is_said(made, tmp_path):
     path = fill(tmp_path / "sheet", made, lambda row: "a")
     lines = path.read_text().splitlines()
     first = json.loads(lines[0])
-    bad = [
-        json.dumps({**first, "choice": "c"}),
-        json.dumps({**first, "id": 9999}),
-        "no json",
-        "[1]",
-        lines[1],
-        lines[1],
-    ]
+    wrong = [json.dumps({**first, **fault}) for fault in ({"choice": "c"}, {"id": 9999})]
+    bad = [*wrong, "no json", "[1]", lines[1], lines[1]]
     path.write_text("\n".join(bad))
     with pytest.raises(InputError) as failed:
         read_answers(path, made)
@@ -110,7 +97,7 @@ def test_narrower_intervals_need_more_items():
 
 
 def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project, settings, model, tmp_path):
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
 
     def asked(*arguments):
         return rung("evaluate", "--human", "--rater", "priya", *arguments, cwd=project.root)
@@ -118,7 +105,7 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
     assert asked().returncode == 1
     # said by no other arm: equal outputs are not asked about, and which items are drawn is by chance
     tuned = Scripted(lambda ask: "transfer" if "pin" in ask.turns[-1]["content"] else "pin", name="t")
-    run_evaluation(open_bench(project, settings, tuned), "R-001", None)
+    evaluated(project, settings, tuned)
     sheet = tmp_path / "sheet.jsonl"
     made = asked("--sheet", str(sheet), "--json")
     assert made.returncode == 0 and json.loads(made.stdout)["sheet"] == str(sheet)
@@ -130,12 +117,8 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
     assert asked("--sheet", str(sheet)).returncode == 2 and sheet.read_text() == filled
     assert asked("--answers", str(sheet)).returncode == 0
     held = asked("--reveal")
-    assert (
-        held.returncode == 1
-        and "priya" in held.stderr
-        and " 1 " in held.stderr
-        and "base" not in held.stdout + held.stderr
-    )
+    assert held.returncode == 1 and "priya" in held.stderr and " 1 " in held.stderr
+    assert "base" not in held.stdout + held.stderr
     sheet.write_text(json.dumps({**rows[0], "choice": "tie", "reason": "both wrong"}) + "\n")
     assert asked("--answers", str(sheet)).returncode == 0
     shown = json.loads(asked("--reveal", "--json").stdout)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from bank import perfect
+from bank import ladder, perfect
 from scripted import Scripted
 
 from curation.example import Example, chat_row
@@ -28,8 +28,9 @@ def test_the_error_is_the_weighted_gap_over_ten_bins():
         if inside.any():
             reference += inside.mean() * abs(right[inside].mean() - sure[inside].mean())
     assert ece(sure.tolist(), right.tolist()) == pytest.approx(reference)
-    assert ece([1.0, 1.0], [1.0, 1.0]) == 0.0
     assert ece([0.95] * 4, [0.0] * 4) == pytest.approx(0.95)
+    assert ece([0.0, 0.1, 0.1], [1.0, 0.0, 0.0]) == pytest.approx(0.8 / 3), "an edge is in the lower bin"
+    assert ece([0.7, 0.65], [0.35, 1.0]) == pytest.approx(0.0)
     for wrong in ([], [1.2], [float("nan")]):
         with pytest.raises(ValueError, match="in 0"):
             ece(wrong, [1.0] * len(wrong))
@@ -65,7 +66,10 @@ def test_few_rows_that_are_all_right_make_nothing_certain():
 class Sure(Scripted):
     """Gives the right label a probability of 0.8 among three, by its own log-probabilities."""
 
+    scored = 0
+
     def loglikelihoods(self, asks, answers):
+        self.scored += len(asks)
         right = [perfect(ask) == answer for ask, answer in zip(asks, answers, strict=True)]
         return [(math.log(0.8 if hit else 0.1) - 5, 2) for hit in right]
 
@@ -82,13 +86,6 @@ def test_a_baseline_tells_how_sure_its_arms_are(project, settings):
 
 
 def test_labels_are_not_scored_unless_asked_for(project, settings):
-    class Counting(Sure):
-        calls = 0
-
-        def loglikelihoods(self, asks, answers):
-            Counting.calls += len(asks)
-            return super().loglikelihoods(asks, answers)
-
-    model = Counting(lambda ask: ask.choices[0] if ask.choices else "no idea")
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(["prompt"]))
-    assert "ece" not in report.arms[0].extra and Counting.calls == 0
+    model = Sure(lambda ask: ask.choices[0] if ask.choices else "no idea")
+    _, report = ladder(project, settings, model, "prompt")
+    assert "ece" not in report.arms[0].extra and model.scored == 0

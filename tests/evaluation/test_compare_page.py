@@ -4,15 +4,12 @@ import json
 import re
 
 import pytest
+from bank import evaluated, ladder
 from scripted import Scripted
 from starlette.testclient import TestClient
 
 from curation.review import invite, open_desk
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.people_comparison import begun_comparison, open_comparison, read_result, write_sheet
-from evaluation.tuned import run_evaluation
 from rung.report.evaluation import write_page
 from rung.web.app import build_app
 from rung.web.serve import host_names
@@ -31,8 +28,8 @@ def compared(project, free, model):
     """`compared(answer)`: the project with a verdict on a tuned model that always says this."""
 
     def made(answer):
-        run_baseline(open_bench(project, free, model), arms_named(["base", "prompt"]))
-        run_evaluation(open_bench(project, free, Scripted([answer], name="t")), "R-001", None)
+        ladder(project, free, model)
+        evaluated(project, free, Scripted([answer], name="t"))
 
     return made
 
@@ -131,12 +128,11 @@ def test_personal_data_is_masked_until_it_is_asked_for_which_the_log_tells(desk,
 
 
 def test_a_sheet_is_masked_and_comes_back_either_way(project, desk, private, tmp_path):
+    asked = private.asked
     masked, bare = write_sheet(private.pairings), write_sheet(private.pairings, masked=False)
     assert PHONE not in masked and "[PHONE]" in masked and PHONE in bare
     for name, sheet in (("mo", masked), ("dana", bare)):
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps({**json.loads(line), "choice": "a"}) + "\n" for line in sheet.splitlines()))
         private.take_sheet(name, path)
-    assert {name: done for name, (done, _) in private.standing().items()} == dict.fromkeys(
-        ("mo", "dana"), len(private.asked)
-    )
+    assert {name: done for name, (done, _) in private.standing().items()} == dict.fromkeys(("mo", "dana"), len(asked))

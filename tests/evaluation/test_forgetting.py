@@ -1,15 +1,12 @@
 """The general suite before and after training, and what may be claimed of it."""
 
 import pytest
+from bank import evaluated, ladder
 from scripted import Scripted
 
-from evaluation.arms.registry import arms_named
 from evaluation.ask import Replies
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.forgetting import NOT_MEASURED, measure_forgetting, safety, suite
-from evaluation.tuned import EvaluationOptions, Sibling, run_evaluation
-from evaluation.verdict.rule import newest_verdict
+from evaluation.tuned import Sibling
 from workspace.errors import InputError
 
 
@@ -63,12 +60,11 @@ def test_five_points_of_refusals_lost_are_seen_apart_from_the_general_suite(tmp_
 
 
 def test_the_verdict_names_it_measured_or_not(project, settings, model):
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
 
     def evaluate(untrained=None, siblings=()):
-        bench = open_bench(project, settings, Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t"))
-        run_evaluation(bench, "R-001", None, ways=EvaluationOptions(untrained=untrained, siblings=siblings))
-        return newest_verdict(project)[1]
+        model = Scripted(lambda ask: able(ask) if not ask.choices else "card", name="t")
+        return evaluated(project, settings, model, untrained=untrained, siblings=siblings)[1]
 
     assert NOT_MEASURED in evaluate().notes
     found = evaluate(lambda: Scripted(able, name="base"))

@@ -19,10 +19,7 @@ def measured_once(tmp_path_factory, open_server, kit):
     """A project with a baseline on a model that is right in a third, and a finished run."""
     project, loopback = kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server
     loopback.say(Service(kit.right, tuple(kit.LABELS.values()), skill=0.3))
-    project.settings_file.write_text(
-        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
-        '[evaluation]\nclosed_set = "off"\nruns = 2\n'
-    )
+    kit.on_server(project, loopback.url, 'closed_set = "off"\nruns = 2')
     project.answers_file.write_text('task = "classification"\n')
     finish_run(project, "R-001")
     done = in_shell.rung("baseline", "--arms", "base,prompt", cwd=project.root)

@@ -168,7 +168,7 @@ async def test_the_program_judges_at_once(project, rung, measure):
         assert app.screen.data.reached == "classifier"
 
 
-@pytest.mark.parametrize("form", ["classifier", pytest.param("encoder", marks=EMBEDS)])
+@pytest.mark.parametrize("form", ["classifier", pytest.param("encoder", marks=[EMBEDS, pytest.mark.slow])])
 def test_a_classifier_is_released_and_runs_without_rung(project, rung, measure, tmp_path, form):
     """The folder alone, in a bare interpreter: the very answers that were measured, and no pickle anywhere."""
     measure(f"prompt,{ARMS[form]}")
@@ -227,7 +227,7 @@ async def test_the_program_releases_what_start_names(project, rung, measure, row
         assert screen.command.split()[-1] == "prompt"
 
 
-@pytest.mark.parametrize("form", ["prompt", "classifier", "prompt,classifier"])
+@pytest.mark.parametrize("form", ["classifier", "prompt,classifier"])
 def test_what_was_not_measured_is_not_released(project, rung, measure, form):
     measure("prompt,classical")
     lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])

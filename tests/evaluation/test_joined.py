@@ -1,13 +1,11 @@
 """One arm measured again beside those of an earlier baseline: they stay only where all their inputs are the same."""
 
 import pytest
-from bank import changed
+from bank import changed, ladder
 from scripted import Scripted
 
 from curation.example import Example
-from evaluation.arms.registry import arm_name, arms_named
-from evaluation.baseline import Aim, run_baseline
-from evaluation.bench import open_bench
+from evaluation.arms.registry import arm_name
 from evaluation.choose import Choices
 from evaluation.measure import choosing_items
 from evaluation.measurement_report import newest_report, read_outcomes
@@ -19,7 +17,7 @@ WHOLE = ("base", "prompt", "few_shot", "rag", "classical")
 
 
 def measure(project, settings, model, *arms, goal=0.9):
-    return run_baseline(open_bench(project, settings, model), arms_named(arms), Aim(goal=goal, days=6))
+    return ladder(project, settings, model, *arms, goal=goal, days=6)
 
 
 def by_name(report):
@@ -43,9 +41,8 @@ def test_one_arm_measured_again_leaves_the_others_standing(project, settings, mo
     assert kept == [o for o in read_outcomes(first_folder / "outputs.jsonl") if o.arm == "rag"] != []
     choices = read_artefact(folder / "choices.json", Choices)
     assert [arm.arm for arm in choices.arms] == list(WHOLE) and choices.chosen == first.chosen
-    assert {arm: len(found) for arm, found in load_baseline(folder, report).outcomes.items()} == dict.fromkeys(
-        WHOLE, 36
-    )
+    outcomes = load_baseline(folder, report).outcomes
+    assert {arm: len(found) for arm, found in outcomes.items()} == dict.fromkeys(WHOLE, 36)
     check_arms(project, report)
 
 

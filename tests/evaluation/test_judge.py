@@ -4,28 +4,27 @@ import json
 import random
 from statistics import NormalDist
 
+import numpy as np
 import pytest
-from bank import changed
+from bank import changed, evaluated, ladder
 from bank import perfect as tuned
 from in_shell import rung
+from scipy import stats
 from scripted import Scripted
 
-from evaluation.arms.registry import arms_named
+from chat.protocols import Reply
 from evaluation.ask import Replies
-from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.judge.assessment import judge_run, labels, open_sitting, pinned, read_people, take_labels
-from evaluation.judge.model_judge import Case, ModelJudge, calibrated, length_bias
-from evaluation.tuned import run_evaluation
+from evaluation.judge.model_judge import Case, ModelJudge, calibrated, corrected_difference, length_bias
+from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again
-from evaluation.verdict.rule import Training, newest_verdict, with_judge
+from evaluation.verdict.rule import Training, with_judge
 from rung.status.stages import after_verdict
 from rung.text.verdict_text import sentences
 from workspace.artefact import write_artefact
 from workspace.errors import InputError, Refusal, RungError
 from workspace.settings import JudgeSettings
-
-PROMPTED = arms_named(["base", "prompt"])
 
 
 def section(ask, name):
@@ -45,10 +44,24 @@ def many(project, kit):
     return project
 
 
-def measured(project, settings, model, judge=None):
-    run_baseline(open_bench(project, settings, model, judge=judge), PROMPTED)
-    run_evaluation(open_bench(project, settings, Scripted(tuned, name="t"), judge=judge), "R-001", None)
-    return open_sitting(project, settings, "R-001")
+@pytest.fixture
+def sitting(many, free, model):
+    ladder(many, free, model)
+    evaluated(many, free)
+    return open_sitting(many, free, "R-001")
+
+
+JUDGE = Scripted(right, name="judge-1")
+NINE = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
+
+
+def deciding(project, free, **values):
+    """Settings by which the judge decides, and the session of a run that is right more often than its base."""
+    settings = changed(changed(changed(free, metric="judge"), "judge", base="judge-1"), "dataset", **values)
+    half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "pin", name="b")
+    ladder(project, settings, half, "base", judge=JUDGE)
+    evaluated(project, settings, NINE, judge=JUDGE)
+    return settings, open_sitting(project, settings, None)
 
 
 def fill(sitting, tmp_path, say=lambda case: "yes" if case["reference"] in case["answer"] else "no"):
@@ -62,13 +75,7 @@ def judged(sitting, model, tmp_path):
     return judge_run(sitting, model, Replies(tmp_path / "r.jsonl"), lambda _: None)
 
 
-def test_before_a_verdict_there_is_nothing_to_judge(many, free):
-    with pytest.raises(Refusal):
-        open_sitting(many, free, None)
-
-
-def test_a_sheet_mixes_arms_and_names_none_and_equal_outputs_are_asked_once(many, free, model, tmp_path):
-    sitting = measured(many, free, model)
+def test_a_sheet_mixes_arms_and_names_none_and_equal_outputs_are_asked_once(sitting, tmp_path):
     made = labels(sitting)
     assert {arm for label in made for arm in label.arms} == {"tuned", sitting.verdict.chosen}
     assert len({(label.item, label.case.output) for label in made}) == len(made)
@@ -82,8 +89,7 @@ def test_a_sheet_mixes_arms_and_names_none_and_equal_outputs_are_asked_once(many
     assert len(failed.value.problems) == 3
 
 
-def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(many, free, model, tmp_path):
-    sitting = measured(many, free, model)
+def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(sitting, tmp_path):
     report = judged(sitting, Scripted(right, name="judge-1"), tmp_path)
     verdict = with_judge(sitting.verdict, report)
     assert not report.used and "yes 0, no 0" in report.why and not report.decides
@@ -91,22 +97,19 @@ def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(many, 
     assert report.arms[0].raw == 1.0 and report.arms[0].corrected is None
 
 
-@pytest.mark.parametrize("kind", ["rubric", "pairs"])
-def test_what_an_older_rung_wrote_opens(many, free, model, tmp_path, kind):
-    sitting = measured(many, free, model)
+def test_what_an_older_rung_wrote_opens(many, sitting, tmp_path):
     ruled = with_judge(sitting.verdict, judged(sitting, Scripted(right, name="judge-1"), tmp_path))
     old = ruled.model_dump(mode="json")
-    old["judge"] |= {"kind": kind, "flipped": None, "longer": 0.5}
+    old["judge"] |= {"kind": "pairs", "flipped": None, "longer": 0.5}
     (sitting.folder.parent / "verdict.json").write_text(json.dumps(old))
     shown = rung("verdict", "--json", cwd=many.root)
-    assert json.loads(shown.stdout)["judge"]["kind"] == kind, shown.stderr
+    assert json.loads(shown.stdout)["judge"]["kind"] == "pairs", shown.stderr
     assert rung("verdict", cwd=many.root).returncode == 0
 
 
 def test_people_bear_it_out_and_the_difference_is_corrected(many, free, model, tmp_path):
-    wrong_half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "other", name="t")
-    run_baseline(open_bench(many, free, Scripted(lambda ask: "pin", name="b")), PROMPTED)
-    run_evaluation(open_bench(many, free, wrong_half), "R-001", None)
+    ladder(many, free, Scripted(lambda ask: "pin", name="b"))
+    evaluated(many, free, lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "other")
     sitting = open_sitting(many, free, None)
     draw = random.Random(3)
 
@@ -124,19 +127,13 @@ def test_people_bear_it_out_and_the_difference_is_corrected(many, free, model, t
 
 
 def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free, model, tmp_path):
-    settings = changed(changed(free, metric="judge"), "judge", base="judge-1")
-    judge = Scripted(right, name="judge-1")
-    half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "pin", name="b")
-    run_baseline(open_bench(many, settings, half, judge=judge), arms_named(["base"]))
-    nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
-    run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
-    before = newest_verdict(many, "R-001")[1]
+    settings, sitting = deciding(many, free)
+    before = sitting.verdict
     assert {"judge", "R-001"} < set(after_verdict(before).command.split())
     assert before.verdict == "need_more_data" and before.notes
-    sitting = open_sitting(many, settings, None)
     assert sitting.decides and sitting.arms == ["tuned", "base"]
     take_labels(sitting, fill(sitting, tmp_path), "priya")
-    report = judged(sitting, judge, tmp_path)
+    report = judged(sitting, JUDGE, tmp_path)
     after = with_judge(sitting.verdict, report)
     assert report.used and after.verdict == "ship" and after.low < after.difference < after.high
     assert before.notes[0] not in after.notes
@@ -164,14 +161,12 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
     unknown = with_judge(sitting.verdict, report.model_copy(update={"used": False, "why": "few"}))
     assert unknown.verdict == "need_more_data" and "few" in unknown.notes[0]
     with pytest.raises(RungError):
-        open_bench(many, settings, half)
-    other = Scripted(right, name="judge-2")
+        open_bench(many, settings, NINE)
     with pytest.raises(Refusal, match=r"judge-1.* judge-2"):
-        run_evaluation(open_bench(many, settings, nine, judge=other), "R-002", None)
+        evaluated(many, settings, NINE, "R-002", judge=Scripted(right, name="judge-2"))
 
 
-def test_two_raters_that_split_leave_the_output_out(many, free, model, tmp_path):
-    sitting = measured(many, free, model)
+def test_two_raters_that_split_leave_the_output_out(sitting, tmp_path):
     take_labels(sitting, fill(sitting, tmp_path), "priya")
     take_labels(sitting, fill(sitting, tmp_path, lambda row: "no" if row["id"] == 1 else "yes"), "sam")
     people = read_people(sitting)
@@ -179,8 +174,7 @@ def test_two_raters_that_split_leave_the_output_out(many, free, model, tmp_path)
     assert sum(len(found) for found in people.by_arm.values()) < 2 * 160
 
 
-def test_a_label_that_was_cut_is_told_and_asked_again(many, free, model, tmp_path):
-    sitting = measured(many, free, model)
+def test_a_label_that_was_cut_is_told_and_asked_again(sitting, tmp_path):
     take_labels(sitting, fill(sitting, tmp_path), "priya")
     path = sitting.folder / "labels.priya.jsonl"
     whole = path.read_bytes()
@@ -193,29 +187,21 @@ def test_a_label_that_was_cut_is_told_and_asked_again(many, free, model, tmp_pat
     assert "labels.priya.jsonl" in broken.value.where
 
 
-def test_a_judge_is_pinned_and_says_what_it_wrote_itself(many, free, model, tmp_path):
+def test_a_judge_is_pinned_and_says_what_it_wrote_itself(sitting, model, tmp_path):
+    """The judge that is used, not rung.toml's."""
     with pytest.raises(RungError, match="judge-latest"):
         pinned(Scripted(["YES"], name="judge-latest"))
-    sitting = measured(many, changed(free, "judge", base=free.model.base), model)
-    own, other = (
-        judged(sitting, Scripted(right, name=name), tmp_path / name).notes for name in (model.name, "judge-1")
-    )
-    assert [sum("wrote" in note for note in notes) for notes in (own, other)] == [1, 0], (
-        "the judge used, not rung.toml's"
-    )
+    for name, times in ((model.name, 1), ("judge-1", 0)):
+        notes = judged(sitting, Scripted(right, name=name), tmp_path / name).notes
+        assert sum("wrote" in note for note in notes) == times
 
 
 def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
     said = {"a": "4", "b": "**5**, because", "c": "10", "d": "six", "e": "1.5"}
     model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
     cases = [Case("q", "e", name) for name in [*said, *"a" * 55]]
-    assert ModelJudge(model, "score", "Good?", Replies(tmp_path / "r")).grade(cases)[:5] == [
-        0.75,
-        1.0,
-        None,
-        None,
-        None,
-    ]
+    graded = ModelJudge(model, "score", "Good?", Replies(tmp_path / "r")).grade(cases)
+    assert graded[:5] == [0.75, 1.0, None, None, None]
     assert JudgeSettings(kind="score", good=4).passing == 0.75 and JudgeSettings(good=4).passing == 1.0
     judged = calibrated("tuned", {1: 0.75, 2: 0.5}, {1: 1.0, 2: 0.5}, 0.75)
     assert (judged.sensitivity, judged.specificity) == (1.0, 1.0)
@@ -236,17 +222,10 @@ def test_a_deciding_judge_counts_groups_not_items(many, free, model, kit, tmp_pa
     rows = kit.rows_of([f"place {n}" for n in range(80)], " today")
     rows = [{**row, "customer": n % customers} for n, row in enumerate(rows)]
     kit.freeze_by_hand(many, "v001", test=rows, validation=kit.rows_of(["now"]), train=kit.rows_of(["then"]))
-    settings = changed(changed(free, metric="judge"), "judge", base="judge-1")
-    settings = changed(settings, "dataset", group_by="customer")
-    judge = Scripted(right, name="judge-1")
-    half = Scripted(lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "pin", name="b")
-    run_baseline(open_bench(many, settings, half, judge=judge), arms_named(["base"]))
-    nine = Scripted(lambda ask: "none" if "place 1" in ask.turns[-1]["content"] else tuned(ask), name="t")
-    run_evaluation(open_bench(many, settings, nine, judge=judge), "R-001", None)
-    sitting = open_sitting(many, settings, None)
+    settings, sitting = deciding(many, free, group_by="customer")
     assert sitting.verdict.clusters == customers
     take_labels(sitting, fill(sitting, tmp_path), "priya")
-    report = judged(sitting, judge, tmp_path)
+    report = judged(sitting, JUDGE, tmp_path)
     assert report.used == (customers == 80) and report.arms[0].sensitivity == 1.0
     found = with_judge(sitting.verdict, report)
     assert found.verdict == ruling
@@ -256,3 +235,137 @@ def test_a_deciding_judge_counts_groups_not_items(many, free, model, kit, tmp_pa
     assert (again.verdict, again.difference, again.low, again.high) == (ruling, found.difference, found.low, found.high)
     write_artefact(folder / "verdict.json", found.model_copy(update={"verdict": "ship", "metric": "exact_match"}))
     assert rule_again(many, settings, folder).verdict == ruling
+
+
+@pytest.fixture
+def replies(tmp_path):
+    return Replies(tmp_path / "replies.jsonl")
+
+
+def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(replies):
+    """A judge may think before its verdict."""
+    said = {"right": "Yes.", "wrong": "**NO**, because", "thinks": "It names the topic.\n\n**Yes**",
+            "doubts": "Well,\n\nno.", "odd": "Perhaps", "yesterday": "yesterday"}  # fmt: skip
+    model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
+    cases = [Case("q", "e", output) for output in said]
+    plenty = [*cases, *[cases[0]] * 34]
+    for _ in range(2):
+        graded = ModelJudge(model, "rubric", "Is it right?", replies).grade(plenty)
+        assert graded == [True, False, True, False, None, None, *[True] * 34]
+    assert len(model.asked) == 6 and model.asked[0].max_tokens >= 1000
+    metric = ModelJudge(model, "rubric", "Is it right?", replies)
+    assert metric(plenty)[:6] == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0] and "2 of 40" in metric.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "hint"),
+    [
+        (Reply("The answer names the topic, so I should", 9, 5, 0.1, "length"), "max_tokens = 4096"),
+        (Reply("", 9, 0, 0.1, "refused"), "base"),
+        (Reply("It depends.", 9, 3, 0.1), "base"),
+    ],
+)
+def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies, reply, hint):
+    cases = [Case("q", "e", f"{n}") for n in range(60)]
+
+    def judge(fault):
+        return Scripted(lambda ask: reply if int(section(ask, "Answer to judge")) < fault else "YES", name=f"j{fault}")
+
+    assert ModelJudge(judge(3), "rubric", "Right?", replies).grade(cases).count(None) == 3, "one in twenty"
+    for ask in (
+        lambda: ModelJudge(judge(4), "rubric", "Right?", replies).grade(cases),
+        lambda: ModelJudge(judge(60), "score", "Right?", replies).grade(cases),
+        lambda: ModelJudge(judge(4), "rubric", "Right?", replies)(cases),
+    ):
+        with pytest.raises(RungError) as failed:
+            ask()
+        assert failed.value.where == "[judge]" and hint in failed.value.hint
+
+
+def simulated(rng, n, labelled, truth, sensitivity, specificity):
+    people = {i: rng.random() < truth for i in range(n)}
+    judge = {i: (rng.random() < sensitivity) if people[i] else (rng.random() >= specificity) for i in people}
+    return judge, {i: people[i] for i in rng.sample(range(n), labelled)}, sum(people.values()) / n
+
+
+def test_a_poor_judge_and_too_few_labels_are_ignored_with_the_reason():
+    rng = random.Random(1)
+    judge, people, _ = simulated(rng, 1000, 200, 0.5, 0.75, 0.95)
+    poor = calibrated("tuned", judge, people)
+    assert not poor.used and poor.corrected is None and "sensitivity" in poor.why
+    judge, people, _ = simulated(rng, 1000, 20, 0.5, 1.0, 1.0)
+    few = calibrated("tuned", judge, people)
+    assert not few.used and "80 of each" in few.why
+    assert not calibrated("tuned", judge, {}).used
+    with pytest.raises(ValueError, match="5000"):
+        calibrated("tuned", judge, {5000: True})
+
+
+def test_a_difference_needs_two_items_that_people_judged():
+    with pytest.raises(ValueError, match="two"):
+        corrected_difference({1: True, 2: True}, {1: False, 2: False}, {1: (True, False)})
+
+
+def in_groups(rng, groups, each):
+    """People and a judge on items of groups that are alike: by group an own rate, and an own chance that it errs."""
+    people, judge, named = {}, {}, {}
+    for group in range(groups):
+        rate, slip = rng.choice([0.15, 0.85]), rng.choice([0.0, 0.1])
+        for item in range(group * each, group * each + each):
+            people[item] = rng.random() < rate
+            judge[item] = people[item] != (rng.random() < slip)
+            named[item] = str(group)
+    return people, judge, named
+
+
+def test_items_of_one_group_count_together_in_the_judges_interval():
+    rng, covered, alone, tried = random.Random(13), 0, 0, 0
+    for _ in range(300):
+        people, judge, named = in_groups(rng, 60, 6)
+        labelled = {i: people[i] for i in rng.sample(sorted(people), 270)}
+        found = calibrated("tuned", judge, labelled, groups=named)
+        plain = calibrated("tuned", judge, labelled)
+        if found.used and plain.used:
+            assert found.corrected == pytest.approx(plain.corrected)
+            tried += 1
+            covered += found.low <= 0.5 <= found.high
+            alone += plain.low <= 0.5 <= plain.high
+    assert tried > 200 and covered / tried >= 0.94 and alone / tried < 0.85
+    known = {i: (people[i], False) for i in labelled}
+    over = corrected_difference(judge, dict.fromkeys(judge, False), known, groups=named)
+    assert over.high - over.low > 1.3 * (lambda d: d.high - d.low)(
+        corrected_difference(judge, dict.fromkeys(judge, False), known)
+    )
+
+
+def test_a_group_of_its_own_each_changes_nothing_and_few_groups_lower_the_bounds():
+    people, judge, _ = in_groups(random.Random(3), 20, 10)
+    own = calibrated("tuned", judge, people, groups={i: str(i) for i in people})
+    assert own == calibrated("tuned", judge, people)
+    few = calibrated("tuned", judge, people, groups={i: str(i % 3) for i in people})
+    assert few.sensitivity == own.sensitivity and few.sensitivity_low < own.sensitivity_low and not few.used
+
+
+@pytest.mark.parametrize("each", [1, 4])
+def test_labelled_items_are_among_all_items_and_what_both_means_share_is_in_the_interval(each):
+    """A judge that sees half of every difference: where it says more, people say more still."""
+    draw = np.random.default_rng(5)
+    people = draw.choice([-1.0, 0.0, 1.0], 90).repeat(each)[:90]
+    judge, labelled = people / 2, range(0, 90, 2) if each == 1 else range(60)
+    names = {i: str(i // each) for i in range(90)}
+    found = corrected_difference(
+        dict(enumerate(judge)), dict.fromkeys(range(90), 0.0), {i: (people[i], 0.0) for i in labelled}, groups=names
+    )
+    gaps = {i: people[i] - judge[i] for i in labelled}
+    whole = estimate(list(judge), list(names.values()))
+    some = estimate(list(gaps.values()), [names[i] for i in labelled])
+    apart = np.zeros((2, 90 // each + 1))
+    for i in range(90):
+        apart[0, i // each] += judge[i] - judge.mean()
+        apart[1, i // each] += gaps[i] - np.mean(list(gaps.values())) if i in gaps else 0.0
+    clusters = len({names[i] for i in labelled})
+    shared = (apart[0] * apart[1]).sum() / 90 / len(gaps) * clusters / (clusters - 1)
+    assert shared > 0.1 * (whole.variance + some.variance)
+    half = stats.t.ppf(0.975, some.degrees) * (whole.variance + some.variance + 2 * shared) ** 0.5
+    mean = judge.mean() + np.mean(list(gaps.values()))
+    assert (found.corrected, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))

@@ -1,14 +1,10 @@
 """A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship."""
 
-import re
-
 import pytest
-from bank import changed, perfect
+from bank import changed, evaluated, ladder, perfect
 from scripted import Scripted
 
 from curation.store import open_store
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import Aim, run_baseline
 from evaluation.bench import open_bench
 from evaluation.looks import note_look, split_to_show, standing, take_place
 from evaluation.measurement_report import read_report
@@ -17,26 +13,25 @@ from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
-from workspace.errors import Refusal
 from workspace.settings import load_settings
 
 
 @pytest.fixture
 def baseline(project, settings, model):
-    return run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]), Aim(goal=0.9))
+    return ladder(project, settings, model, goal=0.9)
 
 
 def evaluate(project, settings, run):
-    run_evaluation(open_bench(project, settings, Scripted(perfect, name=f"scripted+{run}")), run, "Topic.")
-    return newest_verdict(project, run)[1]
+    return evaluated(project, settings, run=run)[1]
 
 
 def test_the_first_run_ships_at_95_and_the_second_cannot_without_a_fresh_test_set(project, settings, baseline, kit):
-    first, second = evaluate(project, settings, "R-001"), evaluate(project, settings, "R-002")
+    """Whatever rung.toml says of the plan once a run was scored."""
+    first, second = evaluate(project, settings, "R-001"), evaluate(project, changed(settings, runs=5), "R-002")
     assert (first.verdict, first.confidence, first.place) == ("ship", 0.95, 1)
     assert (second.verdict, second.place, second.planned_runs) == ("judgement", 2, 1)
     assert second.low == first.low
-    assert any("R-001" in note for note in second.notes)
+    assert all(any(said in note for note in second.notes) for said in ("R-001", "runs = 5"))
     assert evaluate(project, settings, "R-001").verdict == "ship"
 
 
@@ -51,13 +46,6 @@ def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, setting
     assert newest_verdict(project, "R-004")[1].verdict == "judgement"
 
 
-def test_the_plan_cannot_be_changed_once_a_run_was_scored(project, settings, baseline):
-    evaluate(project, settings, "R-001")
-    later = evaluate(project, changed(settings, runs=5), "R-002")
-    assert (later.planned_runs, later.verdict) == (1, "judgement")
-    assert any("runs = 5" in note for note in later.notes)
-
-
 def test_the_plan_stands_before_the_first_test_item_is_answered(project, settings, baseline):
     def dies(ask):
         with open_store(project, settings) as store:
@@ -66,7 +54,7 @@ def test_the_plan_stands_before_the_first_test_item_is_answered(project, setting
         return perfect(ask)
 
     with pytest.raises(RuntimeError, match="killed"):
-        run_evaluation(open_bench(project, settings, Scripted(dies, name="scripted+R-001")), "R-001", "Topic.")
+        evaluated(project, settings, Scripted(dies, name="scripted+R-001"))
     assert evaluate(project, settings, "R-002").verdict == "judgement"
 
 
@@ -98,7 +86,7 @@ def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(p
 def refrozen(project, settings, model, kit, test):
     """The next version, with these test rows, and its baseline."""
     kit.freeze_test(project, f"v00{len(list(project.datasets.iterdir())) + 1}", test)
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
 
 
 def frozen(kit):
@@ -119,20 +107,16 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
 
 
 def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, model, baseline, kit):
-    """Its own version's rows choose; a version whose test items it was trained on is refused."""
+    """Its own version's rows choose."""
     evaluate(project, settings, "R-001")
     kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.PLACES, " at noon today"), train=kit.rows_of(["there"]))
     check_unseen(project, settings, "R-001", "v001", "v002")
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     bench = open_bench(project, settings, Scripted(perfect, name="t"), dataset="v002", rows_of="v001")
     assert all(row.question.endswith("now") for row in bench.rows.validation)
     run_evaluation(bench, "R-001", "Topic.")
     fresh = newest_verdict(project, "R-001")[1]
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
-    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
-    with pytest.raises(Refusal) as refused:
-        check_unseen(project, settings, "R-001", "v001", "v003")
-    assert {"v001", "v003", "24"} <= set(re.findall(r"\w+", refused.value.message))
 
 
 def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
@@ -140,10 +124,8 @@ def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_
 ):
     evaluate(project, settings, "R-001")
     refrozen(project, settings, model, kit, frozen(kit)[2:])
-    assert (evaluate(project, settings, "R-001").verdict, evaluate(project, settings, "R-002").place) == (
-        "judgement",
-        3,
-    )
+    assert evaluate(project, settings, "R-001").verdict == "judgement"
+    assert evaluate(project, settings, "R-002").place == 3
     gone = " ".join(frozen(kit)[0]["messages"][0]["content"].split())
     with open_store(project, settings) as store:
         rows = [gone, " ".join(frozen(kit)[1]["messages"][0]["content"].split())]
@@ -168,9 +150,9 @@ def test_another_metric_or_margin_after_the_first_run_changes_no_verdict(project
     assert (later.verdict, later.margin) == (first.verdict, 0.9)
     assert any("0.9" in note for note in later.notes)
     other = changed(wide, metric="token_f1")
-    run_baseline(open_bench(project, other, model), arms_named(["base", "prompt"]))
+    ladder(project, other, model)
     shopped = evaluate(project, other, "R-001")
     assert (shopped.metric, shopped.place) == ("token_f1", 2)
     assert any("exact_match" in note for note in shopped.notes) and any("R-001" in note for note in shopped.notes)
-    run_baseline(open_bench(project, wide, model), arms_named(["base", "prompt"]))
+    ladder(project, wide, model)
     assert evaluate(project, wide, "R-001").place == 1

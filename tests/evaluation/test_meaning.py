@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+from bank import Topics
 from scripted import Scripted
 
 from chat.local.embed import open_embedder, packaged_folder
@@ -13,29 +13,13 @@ from curation.example import chat_row
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import documents_with_pairs, run_baseline
 from evaluation.bench import open_bench
+from evaluation.choose import Choices
 from evaluation.measure import EvalItem
-from evaluation.retrieval import Meanings, NearestByMeaning, Passage, read_documents
+from evaluation.retrieval import Bm25, Meanings, NearestByMeaning, Passage, read_documents
+from workspace.artefact import read_artefact
 from workspace.settings import load_settings
 
-TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}
 OTHER_WORDS = {"card lost": "plastic vanished", "money late": "funds delayed", "pin wrong": "secret digits refused"}
-
-
-class Topics:
-    """An embedder that knows which words mean the same: one axis a topic, one for all the rest."""
-
-    name = "topics"
-
-    def __init__(self):
-        self.asked: list[str] = []
-
-    def embed(self, texts, progress=None):
-        self.asked += texts
-        points = np.zeros((len(texts), len(TOPICS) + 1))
-        for row, text in enumerate(texts):
-            known = [any(word in text.lower() for word in words) for words in TOPICS.values()]
-            points[row] = [*known, not any(known)]
-        return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 @pytest.fixture
@@ -78,16 +62,9 @@ def test_validation_prefers_meaning_where_the_words_differ(renamed):
     assert (found["retrieved"].score, found["rag"].score) == (1.0, 1.0)
     assert found["rag"].extra["retrieval_recall"] == 1.0
     assert len(embedder.asked) == len(set(embedder.asked))  # each text once, whatever the arms
-    ways = {t.settings.get("search") for t in _tries(renamed, report, "combined")}
-    assert ways == {None, "embeddings (topics)"}
-
-
-def _tries(project, report, arm):
-    from evaluation.choose import Choices
-    from workspace.artefact import read_artefact
-
-    choices = read_artefact(project.evaluations / report.id / "choices.json", Choices)
-    return next(chosen.tries for chosen in choices.arms if chosen.arm == arm)
+    choices = read_artefact(renamed.evaluations / report.id / "choices.json", Choices)
+    (tries,) = (chosen.tries for chosen in choices.arms if chosen.arm == "combined")
+    assert {tried.settings.get("search") for tried in tries} == {None, "embeddings (topics)"}
 
 
 def test_words_alone_are_tried_unless_it_is_asked_for(renamed):
@@ -121,6 +98,12 @@ print([chunk.id for chunk in Bm25(chunks).search(query, 12)])
 """
 
 
+def test_bm25_finds_the_rare_word_first_and_what_shares_none_is_left_out():
+    chunks = [Passage(f"a:{n}", "a", text) for n, text in enumerate(["the pin is wrong", "the card is lost", "none"])]
+    assert [chunk.id for chunk in Bm25(chunks).search("lost the pin card", 2)] == ["a:1", "a:0"]
+    assert Bm25(chunks).search("zebra", 2) == []
+
+
 def found(seed):
     env = {**os.environ, "PYTHONHASHSEED": seed}
     return subprocess.run([sys.executable, "-c", TIED], env=env, capture_output=True, text=True, check=True).stdout
@@ -148,3 +131,4 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     assert documents_with_pairs(chunks, [item("How do I block a lost card?", "the end")]) == frozenset()
     assert documents_with_pairs(chunks, [item("Card?", "plastic")]) == frozenset(), "too short to be told from chance"
     assert documents_with_pairs([Passage("a:1", "a", "card? plastic")], [item("Card?", "plastic")]) == {"a:1"}
+    assert not documents_with_pairs([Passage("a:1", "a", "card lost: E100")], [item("Card lost", "E10")]), "whole words"

@@ -2,12 +2,10 @@
 
 import json
 import math
-import random
 
 import pytest
 
 from chat.protocols import Ask
-from evaluation.measure import ece
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
 from evaluation.metrics.json_documents import json_fields, json_valid
 from evaluation.metrics.text import (
@@ -23,7 +21,7 @@ from evaluation.metrics.text import (
     refuses,
     token_f1,
 )
-from evaluation.verdict.intervals import score_interval, wilson
+from evaluation.verdict.intervals import wilson
 from workspace.errors import RungError
 
 OUTPUTS = ["the cat sat on the mat", "a dog", "", "it rains in Spain today", "E10.42"]
@@ -129,9 +127,7 @@ def test_names_are_checked():
 
 
 def test_refusals():
-    assert refuses("I'm sorry, but I can't help with that.")
-    assert refuses("", "refused")
-    assert not refuses("E10 eye both")
+    assert refuses("I'm sorry, but I can't help with that.") and refuses("", "refused") and not refuses("E10 eye both")
 
 
 class Coin:
@@ -142,9 +138,7 @@ class Coin:
 
 
 def test_perplexity_per_token_and_per_byte():
-    result = perplexity(Coin(), [Ask(())] * 2, ["ab", "é"])
-    assert result.per_token == pytest.approx(2.0)
-    assert result.per_byte == pytest.approx(2 ** (3 / 4))
+    assert perplexity(Coin(), [Ask(())] * 2, ["ab", "é"]) == pytest.approx((2.0, 2 ** (3 / 4)))
 
 
 def test_intervals_of_one_score():
@@ -153,11 +147,6 @@ def test_intervals_of_one_score():
     reference = binomtest(257, 300).proportion_ci(method="wilson")
     assert wilson(257, 300) == pytest.approx((reference.low, reference.high))
     assert wilson(0, 5)[0] == 0.0 and wilson(5, 5)[1] == 1.0
-    draw, covered = random.Random(2), 0
-    for _ in range(1500):
-        low, high = score_interval([draw.betavariate(5, 1) if draw.random() < 0.8 else 0.0 for _ in range(30)])
-        covered += low <= 0.8 * 5 / 6 <= high
-    assert covered / 1500 >= 0.935
 
 
 def test_no_output_stops_a_metric_or_leaves_the_range(tmp_path):
@@ -177,8 +166,3 @@ def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
     (tmp_path / "hole.json").write_text('{"properties": {"a": {"$ref": "#/$defs/none"}}}')
     with pytest.raises(RungError, match=r"hole.json: .*none"):
         item_metric("json_schema:hole.json", tmp_path).score('{"a": 1}', "")
-
-
-def test_confidences_at_the_edges_of_bins_are_in_the_lower_one():
-    assert ece([0.0, 0.1, 0.1], [1.0, 0.0, 0.0]) == pytest.approx(0.8 / 3)
-    assert ece([0.7, 0.65], [0.35, 1.0]) == pytest.approx(0.0)

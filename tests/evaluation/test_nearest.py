@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from bank import evaluated, ladder
 
 from curation.split.manifest import read_manifest
 from evaluation.retrieval import TrainRowIndex
+from rung.why import answer
 from workspace.artefact import write_artefact
 from workspace.errors import Refusal, RungError
 
@@ -30,18 +32,10 @@ def test_the_nearest_rows_come_first_with_their_reviewers(project):
 
 
 def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model):
-    from scripted import Scripted
-
-    from evaluation.arms.registry import arms_named
-    from evaluation.baseline import run_baseline
-    from evaluation.bench import open_bench
-    from evaluation.tuned import run_evaluation
-    from rung.why import answer
-
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     with pytest.raises(Refusal):
         answer(project, "E-001:2")
-    run_evaluation(open_bench(project, settings, Scripted(["card"], name="t")), "R-001", None)
+    evaluated(project, settings)
     found = answer(project, "E-002:2")
     assert found.document["expected"] == "transfer" and len(found.document["train_rows"]) == 3
     assert found.lines[0].startswith("E-002:2 ")

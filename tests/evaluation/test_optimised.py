@@ -117,10 +117,7 @@ def test_a_hosted_model_rewrites_the_prompt_by_default(project, loopback, monkey
         return 200, completion(right if turns[0]["content"].strip() == STEPS[1] else "pin")
 
     loopback.say(say)
-    project.settings_file.write_text(
-        f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
-        '[evaluation]\nproposals = 3\nclosed_set = "off"\n'
-    )
+    kit.on_server(project, loopback.url, 'proposals = 3\nclosed_set = "off"')
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     done = in_shell.rung("baseline", "--json", cwd=project.root)
     assert done.returncode == 0, done.stderr

@@ -3,13 +3,10 @@
 import json
 
 import pytest
-from bank import changed
+from bank import changed, ladder
 from in_shell import rung
 from scripted import Scripted
 
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.outcomes import require_baseline
 from workspace.errors import Refusal, RungError
@@ -26,10 +23,6 @@ def write(project, text, name="starts"):
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
-
-
-def using(settings, metric):
-    return changed(settings, metric=metric, closed_set="off")
 
 
 def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(project, tmp_path):
@@ -60,8 +53,8 @@ def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(
 def test_a_baseline_is_scored_by_it_and_a_changed_metric_is_not_paired(project, settings):
     path = write(project, STARTS)
     trust(project.root)
-    own = using(settings, "starts")
-    _, report = run_baseline(open_bench(project, own, Scripted(["cart"])), arms_named(["base"]))
+    own = changed(settings, metric="starts", closed_set="off")
+    _, report = ladder(project, own, Scripted(["cart"]), "base")
     assert (report.metric, report.arms[0].score) == ("starts", pytest.approx(1 / 3))
     assert "metrics/starts.py" in report.made_from
     assert require_baseline(project, own).report.id == report.id
@@ -88,7 +81,7 @@ def test_what_fails_is_said_and_no_answer_is_lost(project, settings, text, said)
     model = Scripted(["cart"])
 
     def measure():
-        return run_baseline(open_bench(project, using(settings, "starts"), model), arms_named(["base"]))
+        return ladder(project, changed(settings, metric="starts", closed_set="off"), model, "base")
 
     with pytest.raises(RungError, match=said):
         measure()

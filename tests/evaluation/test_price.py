@@ -27,9 +27,8 @@ def test_break_even_follows_the_measured_tokens(project, settings):
     short, long = (price_of(project, settings, "R-001", arm("rag", n, 5), arm("tuned", 30, 5)) for n in (400, 4000))
     assert short.break_even_calls > 5 * long.break_even_calls and short.training_seconds == 264.3
     call = (4000 * 0.10 + 5 * 0.50) / 1e6
-    assert long.break_even_calls == pytest.approx(
-        (_day(long) + long.upkeep_usd_per_month / (365.25 / 12)) / call, rel=0.01
-    )
+    day = _day(long) + long.upkeep_usd_per_month / (365.25 / 12)
+    assert long.break_even_calls == pytest.approx(day / call, rel=0.01)
     assert "gpt-6-luna" in break_even(long)
 
 
@@ -55,11 +54,8 @@ def test_what_a_cache_has_makes_the_prompt_cheaper_and_break_even_later(project,
         for known in ({}, {"cached_tokens": 10 * 3000}, {"shared": 0.75}, {"shared": 0.25})
     )
     assert plain.break_even_calls == short.break_even_calls
-    assert (
-        measured.break_even_calls
-        == shared.break_even_calls
-        == pytest.approx(plain.break_even_calls * (4000 * 3 + 75) / (1000 * 3 + 3000 * 0.3 + 75), rel=0.001)
-    )
+    later = pytest.approx(plain.break_even_calls * (4000 * 3 + 75) / (1000 * 3 + 3000 * 0.3 + 75), rel=0.001)
+    assert measured.break_even_calls == shared.break_even_calls == later
     assert "3,000 of 4,000" in measured.assumed[0] and "measured" in measured.assumed[0]
     assert "3,000 of 4,000" in shared.assumed[0] and "measured" not in shared.assumed[0]
     assert "1,000" in short.assumed[0] and ("assumed", short.assumed[0]) in price_rows(short)

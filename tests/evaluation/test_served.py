@@ -115,29 +115,27 @@ def test_the_run_is_asked_by_its_name_on_the_server_of_the_baseline_and_ruled_on
     assert json.loads(rung(measured, "verdict", "R-001", "--json").stdout)["served"] == verdict.served
 
 
-def test_what_was_answered_is_not_asked_again_nor_taken_for_another_run(measured, server):
-    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
-    asked = len(server.asked)
-    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
-    assert len(server.asked) == asked
-    finish_run(measured, "R-002")
-    server.say["clinic"] = lambda ask: "pin"
-    second = rung(measured, "evaluate", "R-002", "--served", "clinic")
-    assert second.returncode == 0
-    assert len(server.asked) > asked and newest_verdict(measured, "R-002")[1].tuned < 0.5
-
-
-def test_another_name_is_another_scoring_and_takes_a_planned_place(measured, server):
+def test_answers_are_of_a_run_by_a_name_and_another_name_takes_a_planned_place(measured, server):
+    """What was answered is not asked again, nor taken for another run."""
     server.names["clinic-2"] = "tiny"
     server.say["clinic-2"] = server.say["clinic"]
+    asked = []
     for name in ("clinic", "clinic", "clinic-2"):
         assert rung(measured, "evaluate", "R-001", "--served", name).returncode == 0
+        asked.append(len(server.asked))
+    assert asked[0] == asked[1] < asked[2]
     _, verdict = newest_verdict(measured, "R-001")
     settings = load_settings(measured.settings_file, {})
     scored = standing(measured, settings, str(verdict.test_sha256)).runs
     assert [scoring.split()[-1] for scoring in scored] == ["clinic", "clinic-2"]
     assert (verdict.place, verdict.planned_runs) == (2, 2)
     assert any(scored[0] in note for note in verdict.notes)
+    finish_run(measured, "R-002", base="models/other")
+    server.say["clinic"] = lambda ask: "pin"
+    assert rung(measured, "evaluate", "R-002", "--served", "clinic").returncode == 0
+    _, other = newest_verdict(measured, "R-002")
+    assert len(server.asked) > asked[2] and other.tuned < 0.5
+    assert any("models/other" in note and "tiny" in note for note in other.notes), "another base than the arms"
 
 
 def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(project, server, loopback, kit):
@@ -215,22 +213,6 @@ def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, 
     assert len(server.asked) == asked
     done = rung(measured, "evaluate", "--served", "clinic")
     assert done.returncode == 0, done.stderr
-
-
-def test_another_base_than_the_arms_is_said(measured):
-    finish_run(measured, "R-002", base="models/other")
-    assert rung(measured, "evaluate", "R-002", "--served", "clinic").returncode == 0
-    notes = newest_verdict(measured, "R-002")[1].notes
-    assert any("models/other" in note and "tiny" in note for note in notes)
-
-
-def test_people_compare_its_outputs_blind_and_no_sheet_names_it(measured, loopback):
-    assert rung(measured, "evaluate", "R-001", "--served", "clinic").returncode == 0
-    rung(measured, "verdict", "--items")
-    sheet = rung(measured, "evaluate", "--human", "--sheet", "sheet.jsonl", "--items", "10")
-    assert sheet.returncode == 0, sheet.stderr
-    rows = [json.loads(line) for line in (measured.root / "sheet.jsonl").read_text().splitlines()]
-    assert rows and not any("clinic" in json.dumps(row) for row in rows)
 
 
 def test_a_tuned_model_at_a_server_is_adopted_measured_and_released_without_weights(measured, loopback):

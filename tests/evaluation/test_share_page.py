@@ -5,12 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripted import Scripted
+from bank import evaluated, ladder
 
-from evaluation.arms.registry import ARMS, arms_named
-from evaluation.baseline import Aim, run_baseline
-from evaluation.bench import open_bench
-from evaluation.tuned import run_evaluation
+from evaluation.arms.registry import ARMS
 from rung.report.evaluation import _margins, values_of, write_page
 from rung.report.quality import Review
 from rung.report.share_page import write_share_page
@@ -18,14 +15,13 @@ from rung.report.share_page import write_share_page
 
 @pytest.fixture
 def baseline(project, settings, model):
-    return run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]), Aim(goal=0.9))[0]
+    return ladder(project, settings, model, goal=0.9)[0]
 
 
 @pytest.fixture
-def verdict(project, settings, kit, baseline):
+def verdict(project, settings, baseline):
     (project.root / "about-data.md").write_text("Rows came from ada@bank.example.\nCodes are public.\n")
-    tuned = Scripted(kit.perfect, name="scripted+R-001")
-    return run_evaluation(open_bench(project, settings, tuned), "R-001", "Topic.")
+    return evaluated(project, settings)[0]
 
 
 def share(project):
@@ -44,7 +40,8 @@ def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(p
     (project.root / "answers.toml").write_text('task = "classification"\nprompting = "insufficient"\n')
     shared, page = share(project)
     assert (shared.measurement, shared.verdict) == (verdict.name, "ship")
-    fold = values_of(project, verdict)["fold"]
+    values = values_of(project, verdict)
+    fold = values["fold"]
     assert dict(fold.facts).keys() >= {"task", "model", "scores", "measured", "price"}
     assert len(fold.examples) == 3 and fold.columns == ["prompt", "tuned"]
     assert all(set(row) >= {"question", "expected", "outputs"} for row in fold.examples)
@@ -53,13 +50,9 @@ def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(p
     assert "SHIP" in first and dict(fold.facts)["task"] in first
     assert all(row["question"] in first for row in fold.examples)
     assert "ada@bank" not in page and "ada@bank" not in write_page(project, verdict).read_text()
-
-
-def test_each_risk_is_said_once_on_a_page(project, verdict):
-    values = values_of(project, verdict)
     others = [text for _, text in values["other_threats"]]
-    assert not set(others) & set(values["fold"].risks)
-    assert sorted([*others, *values["fold"].risks]) == sorted(text for _, text in values["threats"])
+    assert sorted([*others, *fold.risks]) == sorted(text for _, text in values["threats"]), "each once"
+    assert "<script" not in page and not re.search(r"src=|url\(|<link", page), "nothing is loaded"
 
 
 def test_examples_show_a_gain_and_a_loss_where_there_are_some(project, settings, kit, baseline):
@@ -67,16 +60,10 @@ def test_examples_show_a_gain_and_a_loss_where_there_are_some(project, settings,
         right = kit.perfect(ask)
         return right if "town" not in ask.turns[-1]["content"] else "pin" if right == "card" else "card"
 
-    tuned = Scripted(wrong_in_town, name="scripted+R-002")
-    folder = run_evaluation(open_bench(project, settings, tuned), "R-002", "Topic.")
+    folder, _ = evaluated(project, settings, wrong_in_town, "R-002")
     examples = values_of(project, folder)["fold"].examples
     gains = [row["outputs"][-1][1] - row["outputs"][0][1] for row in examples]
     assert gains[0] > 0 > gains[1]
-
-
-def test_nothing_is_loaded(project, verdict):
-    _, page = share(project)
-    assert "<script" not in page and not re.search(r"src=|url\(|<link", page)
 
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -87,8 +74,8 @@ def test_a_verdict_with_every_arm_takes_two_pages(project, settings, model, kit,
     kit.freeze_test(project, "v002", kit.rows_of(kit.PLACES, " today"))
     (project.root / "about-data.md").write_text("- The questions were written by a teller and may be too easy.\n" * 6)
     names = [name for name in ARMS if name not in ("tuned", "tuned_rag", "bigger_model")]
-    run_baseline(open_bench(project, settings, model), arms_named(names), Aim(goal=0.9))
-    folder = run_evaluation(open_bench(project, settings, Scripted(lambda ask: "pin", name="t")), "R-001", "Topic.")
+    ladder(project, settings, model, *names, goal=0.9)
+    folder, _ = evaluated(project, settings, lambda ask: "pin")
     printed = tmp_path / "report.pdf"
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
     command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", write_page(project, folder).resolve().as_uri()]

@@ -2,20 +2,16 @@
 
 import numpy as np
 import pytest
-from bank import perfect
+from bank import evaluated, ladder, perfect
 from runs_by_hand import finish_run
 from scripted import Scripted
 
 from curation.split.manifest import load_split
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.measurement_report import read_outcomes, read_report
-from evaluation.tuned import EvaluationOptions, Sibling, run_evaluation
+from evaluation.tuned import Sibling
 from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable
 from evaluation.verdict.intervals import Retraining, estimate, retraining_of
 from evaluation.verdict.pairing import rule_again
-from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import write_page
 from rung.status.stages import after_verdict
 from rung.text.verdict_text import lines
@@ -52,15 +48,10 @@ def test_trainings_without_scatter_change_nothing_and_some_scatter_no_number_of_
 
 
 def test_three_trainings_are_ruled_on_as_one(project, settings, model):
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    wrong = Scripted(lambda ask: "pin", name="t+R-003")
-    siblings = [
-        Sibling("R-002", 1, lambda: Scripted(perfect, name="t+R-002")),
-        Sibling("R-003", 2, lambda: wrong),
-    ]
-    alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
-    folder = run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=siblings))
-    verdict = newest_verdict(project)[1]
+    ladder(project, settings, model)
+    right, wrong = Scripted(perfect, name="t+R-002"), Scripted(lambda ask: "pin", name="t+R-003")
+    siblings = [Sibling("R-002", 1, lambda: right), Sibling("R-003", 2, lambda: wrong)]
+    folder, verdict = evaluated(project, settings, siblings=siblings)
     assert [(t.run, t.seed) for t in verdict.trainings] == [("R-001", 0), ("R-002", 1), ("R-003", 2)]
     assert verdict.tuned == pytest.approx(sum(t.score for t in verdict.trainings) / 3) and verdict.graded
     by_class = {s.name: s.tuned for s in verdict.slices if s.kind == "class"}
@@ -82,42 +73,35 @@ def test_three_trainings_are_ruled_on_as_one(project, settings, model):
 
 def test_trainings_that_were_counted_once_are_not_left_out_again(project, settings, model):
     """One training that did well does not ship after three of them, that one among them, did not."""
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     others = [Sibling(f"R-00{n}", n, lambda: Scripted(lambda ask: "pin", name="bad")) for n in (2, 3)]
-    alone = open_bench(project, settings, Scripted(perfect, name="t+R-001"))
-    run_evaluation(alone, "R-001", None)
-    assert newest_verdict(project)[1].verdict == "ship"
-    run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=others))
-    for ways in (EvaluationOptions(), EvaluationOptions(siblings=others[:1])):
+    assert evaluated(project, settings)[1].verdict == "ship"
+    evaluated(project, settings, siblings=others)
+    for fewer in ([], others[:1]):
         with pytest.raises(Refusal, match=r"3 trainings.*R-003"):
-            run_evaluation(alone, "R-001", None, ways=ways)
-    assert newest_verdict(project)[1].verdict != "ship"
-    run_evaluation(alone, "R-001", None, ways=EvaluationOptions(siblings=others))
+            evaluated(project, settings, siblings=fewer)
+    assert evaluated(project, settings, siblings=others)[1].verdict != "ship"
 
 
 def test_passages_count_where_validation_prefers_them(project, settings, model):
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
-    folder = run_evaluation(open_bench(project, settings, reads), "R-001", "Topic.", ways=EvaluationOptions(rag=True))
-    verdict, report = newest_verdict(project)[1], read_report(project, folder.name)[1]
+    folder, verdict = evaluated(project, settings, reads, rag=True)
+    plain, passages = read_report(project, folder.name)[1].arms
     assert rule_again(project, settings, folder).candidate == "tuned_rag"
     assert verdict.candidate == "tuned_rag" and verdict.tuned == 1.0 and verdict.verdict == "ship"
-    assert [arm.arm for arm in report.arms] == ["tuned", "tuned_rag"] and report.arms[1].extra[
-        "retrieval_recall"
-    ] == 1.0
-    knows = Scripted(perfect, name="u")
-    run_evaluation(open_bench(project, settings, knows), "R-002", "Topic.", ways=EvaluationOptions(rag=True))
-    assert newest_verdict(project, "R-002")[1].candidate == "tuned"
+    assert (plain.arm, passages.arm, passages.extra["retrieval_recall"]) == ("tuned", "tuned_rag", 1.0)
+    assert evaluated(project, settings, run="R-002", rag=True)[1].candidate == "tuned"
 
 
 def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run_too(project, settings, model):
     known = load_split(project.datasets / "v001", "test")[0]
     (project.documents / "leak.md").write_text(f"Seen: {known.question} -> {known.answer}")
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
+    ladder(project, settings, model)
     reads = Scripted(lambda ask: perfect(ask) if "Seen" in ask.turns[-1]["content"] else "pin", name="t")
     told = f"Topic. As in {known.question} -> {known.answer}"
-    folder = run_evaluation(open_bench(project, settings, reads), "R-001", told, ways=EvaluationOptions(rag=True))
-    report, verdict = read_report(project, folder.name)[1], newest_verdict(project)[1]
+    folder, verdict = evaluated(project, settings, reads, "R-001", told, rag=True)
+    report = read_report(project, folder.name)[1]
     assert any(note.startswith("1 passages") for note in report.notes)
     assert any("instruction holds 1 " in note for note in verdict.notes)
 

@@ -5,20 +5,16 @@ import re
 import shutil
 
 import pytest
-from bank import changed, perfect
+from bank import changed, evaluated, ladder, perfect
 from scripted import Scripted
 
 from chat.protocols import Reply
 from curation.split.manifest import read_manifest
-from evaluation.arms.registry import ARMS, arm_name, arms_named
-from evaluation.baseline import Aim, run_baseline
-from evaluation.bench import open_bench
+from evaluation.arms.registry import ARMS, arm_name
 from evaluation.measurement_report import newest_report, read_outcomes, read_report, reports
 from evaluation.outcomes import require_baseline, unmeasured
-from evaluation.tuned import EvaluationOptions, run_evaluation
 from evaluation.verdict.intervals import score_interval
 from evaluation.verdict.pairing import Trained, paired
-from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import write_page
 from rung.report.page import marked
 from rung.text.verdict_text import can_be_seen, sentences
@@ -26,22 +22,14 @@ from workspace.artefact import hashes
 from workspace.errors import Refusal
 from workspace.files import sha256_bytes
 
-PROMPTED = arms_named(["base", "prompt"])
-
 
 @pytest.fixture
 def measured(project, settings, model):
-    return run_baseline(open_bench(project, settings, model), PROMPTED, Aim(goal=0.9))
-
-
-def evaluate(project, settings, say=perfect, run="R-001", prompt="Topic."):
-    tuned = Scripted(say, name=f"scripted+{run}")
-    return tuned, run_evaluation(open_bench(project, settings, tuned), run, prompt)
+    return ladder(project, settings, model, goal=0.9)
 
 
 def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
-    tuned, folder = evaluate(project, settings)
-    _, verdict = newest_verdict(project)
+    folder, verdict = evaluated(project, settings, tuned := Scripted(perfect, name="scripted+R-001"))
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
     assert verdict.tuned == 1.0 and verdict.baseline == measured[1].arms[1].score
@@ -55,17 +43,12 @@ def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
 
 @pytest.mark.parametrize(
     ("arms", "left_out"),
-    [
-        (["base", "prompt"], ["few_shot", "retrieved"]),
-        (["base", "prompt", "few_shot"], ["retrieved"]),
-        (["base", "prompt", "few_shot", "retrieved"], []),
-    ],
+    [(["base", "prompt"], ["few_shot", "retrieved"]), (["base", "prompt", "few_shot", "retrieved"], [])],
 )
 def test_the_verdict_names_the_arms_that_could_be_measured_and_were_not(project, settings, model, arms, left_out):
     shutil.rmtree(project.documents)
-    _, report = run_baseline(open_bench(project, settings, model), arms_named(arms), Aim(goal=0.9))
-    evaluate(project, settings)
-    _, verdict = newest_verdict(project)
+    _, report = ladder(project, settings, model, *arms, goal=0.9)
+    _, verdict = evaluated(project, settings)
     assert unmeasured(project, read_manifest(project.datasets / "v001"), report) == left_out
     named = ", ".join(map(arm_name, left_out))
     assert any(note.rstrip(".").endswith(f": {named}") for note in verdict.notes) == bool(left_out)
@@ -97,20 +80,11 @@ def losing(arms, share):
 )
 def test_an_arm_that_lost_its_replies_is_not_beaten(project, free, arms, share, ruling, lost):
     """Where the reply is empty and cut, nothing is known of the answer; a verdict on it would be by construction."""
-    run_baseline(open_bench(project, free, Scripted(losing(arms, share), name="s")), PROMPTED, Aim(goal=0.9))
-    tuned = Scripted(losing(arms, share), name="tuned")
-    run_evaluation(open_bench(project, free, tuned), "R-001", "Topic.")
-    _, verdict = newest_verdict(project)
+    ladder(project, free, Scripted(losing(arms, share), name="s"), goal=0.9)
+    _, verdict = evaluated(project, free, losing(arms, share))
     assert (set(verdict.unmeasured), verdict.verdict == "ship") == (lost, ruling == "ship")
     assert verdict.verdict == ruling or not lost
     assert all(arm in " ".join(sentences(verdict)) for arm in lost)
-
-
-def test_other_items_than_the_baselines_are_refused(project, settings, measured):
-    baseline = require_baseline(project, settings)
-    fewer = [outcome for outcome in baseline.outcomes["prompt"] if outcome.item > 1]
-    with pytest.raises(Refusal, match="E-001"):
-        paired(baseline, Trained("tuned", fewer))
 
 
 @pytest.mark.parametrize(
@@ -127,53 +101,50 @@ def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
     other = changed(settings, "model", **values)
     tuned = Scripted(perfect, name="scripted+R-001")
     with pytest.raises(Refusal, match=f"E-001.*{said}"):
-        run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=EvaluationOptions(base=base))
+        evaluated(project, other, tuned, "R-001", None, base=base)
     assert not tuned.asked
-    run_baseline(open_bench(project, other, model), PROMPTED)
+    ladder(project, other, model)
     if not values:
         return
-    run_evaluation(open_bench(project, other, tuned), "R-001", None, ways=EvaluationOptions(base=base))
-    assert newest_verdict(project)[1].baseline_report == "E-002"
+    assert evaluated(project, other, tuned, "R-001", None, base=base)[1].baseline_report == "E-002"
 
 
 def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, measured):
     for number, (prompt, first) in enumerate([("", "user"), (None, "user"), ("Do.", "system")]):
-        tuned, _ = evaluate(project, settings, run=f"R-{number}", prompt=prompt)
+        evaluated(project, settings, tuned := Scripted(perfect, name=f"{number}"), f"R-{number}", prompt)
         assert {ask.turns[0]["role"] for ask in tuned.asked} == {first}
 
 
 def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_worse_parts(project, settings, measured):
-    evaluate(project, settings, say=lambda ask: "pin")
-    _, verdict = newest_verdict(project, "R-001")
+    _, verdict = evaluated(project, settings, lambda ask: "pin")
     assert verdict.verdict in ("keep_prompt", "need_more_data")
     card = next(s for s in verdict.slices if s.name == "card")
     assert card.worse and any("card" in note for note in verdict.notes)
     assert verdict.better + verdict.worse + verdict.same == verdict.n
 
 
-def test_without_a_baseline_on_this_very_test_set_nothing_is_measured(project, settings, kit, measured):
-    kit.freeze_by_hand(project, "v002", test=kit.rows_of(["elsewhere", "here"]), train=kit.rows_of(["there"]))
-    tuned = Scripted(perfect)
+def test_without_a_baseline_on_these_very_items_by_this_metric_nothing_is_measured(project, settings, kit, measured):
+    baseline, tuned = require_baseline(project, settings), Scripted(perfect)
+    fewer = [outcome for outcome in baseline.outcomes["prompt"] if outcome.item > 1]
     with pytest.raises(Refusal, match="E-001"):
-        run_evaluation(open_bench(project, settings, tuned), "R-001", None)
-    assert not tuned.asked
-    other = changed(settings, metric="token_f1")
+        paired(baseline, Trained("tuned", fewer))
     with pytest.raises(Refusal):
-        require_baseline(project, other, "v001")
-
-
-def test_outputs_changed_after_the_report_are_refused(project, settings, measured):
+        require_baseline(project, changed(settings, metric="token_f1"), "v001")
     path = measured[0] / "outputs.jsonl"
     path.write_text(path.read_text().replace('"score":0.0', '"score":1.0', 1))
     with pytest.raises(Refusal, match=r"outputs\.jsonl|E-001"):
-        evaluate(project, settings)
+        evaluated(project, settings, tuned)
+    kit.freeze_by_hand(project, "v002", test=kit.rows_of(["elsewhere", "here"]), train=kit.rows_of(["there"]))
+    with pytest.raises(Refusal, match="E-001"):
+        evaluated(project, settings, tuned)
+    assert not tuned.asked
 
 
 def test_the_pages_hold_all_they_need_and_show_markup_as_text(project, free):
     (project.root / "about-data.md").write_text("- Public-codes.\n")
     hostile = Scripted(["<script>alert(1)</script>\u202e"], name="bad")
-    folder, _ = run_baseline(open_bench(project, free, hostile), arms_named(list(ARMS)), Aim(goal=0.9))
-    _, run_folder = evaluate(project, free)
+    folder, _ = ladder(project, free, hostile, *ARMS, goal=0.9)
+    run_folder, _ = evaluated(project, free)
     for path in (write_page(project, folder), write_page(project, run_folder)):
         page = path.read_text()
         assert "<script" not in page and "\u202e" not in page
@@ -191,16 +162,16 @@ def test_the_words_that_differ_are_marked_and_escaped():
 
 def test_a_baseline_that_leaves_out_measured_arms_is_refused_until_they_are_measured_too(project, settings, model):
     """Ship is against every arm that was measured: a smaller baseline does not make it easier."""
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
+    ladder(project, settings, model, "base", "prompt", "few_shot")
     other = changed(settings, few_shot=2)  # else they would be taken over
-    run_baseline(open_bench(project, other, model), arms_named(["base"]))
+    ladder(project, other, model, "base")
     with pytest.raises(Refusal, match=r"E-002.* E-001") as refused:
-        run_evaluation(open_bench(project, settings, model), "R-001", None)
+        evaluated(project, settings, model, "R-001", None)
     assert refused.value.hint.split()[-1] == "base,prompt,few_shot"
     asked = len(model.asked)
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt", "few_shot"]))
+    ladder(project, settings, model, "base", "prompt", "few_shot")
     assert len(model.asked) == asked
-    run_evaluation(open_bench(project, settings, model), "R-001", None)
+    evaluated(project, settings, model, "R-001", None)
 
 
 def test_items_of_one_group_count_together(project, settings, model, kit):
@@ -208,16 +179,13 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
     rows = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
     grouped = [{**row, "meta": {"customer": n // 3}} for n, row in enumerate(rows)]
     kit.freeze_test(project, "v002", grouped)
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    alone = verdict_on(project, settings, "R-001")
+    ladder(project, settings, model)
+    alone = evaluated(project, settings)[1]
     by_customer = changed(settings, "dataset", group_by="meta.customer")
-    together = verdict_on(project, by_customer, "R-001")
+    together = evaluated(project, by_customer)[1]
     assert (alone.clusters, together.clusters, together.n) == (None, 12, 36)
     assert together.difference == alone.difference and together.low < alone.low
-    by_items, by_groups = (
-        run_baseline(open_bench(project, each, model), arms_named(["base", "prompt"]))[1]
-        for each in (settings, by_customer)
-    )
+    by_items, by_groups = (ladder(project, each, model)[1] for each in (settings, by_customer))
     assert by_groups.smallest_difference > by_items.smallest_difference
     rows_of_arm = [o for o in read_outcomes(project.evaluations / by_groups.id / "outputs.jsonl") if o.split == "test"]
     for one, other in zip(by_items.arms, by_groups.arms, strict=True):
@@ -227,11 +195,11 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
         assert (other.low, other.high) == pytest.approx(score_interval(means))
     manifest = project.datasets / "v002" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"policy": {"group_by": "meta.customer"}}))
-    assert verdict_on(project, settings, "R-001").clusters == 12, "the key of the freeze, taken out of rung.toml later"
+    assert evaluated(project, settings)[1].clusters == 12, "the key of the freeze, taken out of rung.toml later"
     few = [{**row, "meta": {"customer": n % 9}} for n, row in enumerate(rows)]
     kit.freeze_test(project, "v003", few)
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    third = verdict_on(project, by_customer, "R-001")
+    ladder(project, settings, model)
+    third = evaluated(project, by_customer)[1]
     assert (third.clusters, third.verdict) == (9, "need_more_data")
 
 
@@ -240,8 +208,8 @@ def test_a_group_with_a_third_of_the_items_moves_the_error_and_never_the_differe
     grouped = [{**row, "customer": "big" if n < 10 else n // 2} for n, row in enumerate(rows)]
     kit.freeze_by_hand(project, "v002", test=grouped, validation=kit.rows_of(kit.PLACES[:4], " now"))
     settings = changed(settings, "dataset", group_by="customer")
-    run_baseline(open_bench(project, settings, model), arms_named(["base", "prompt"]))
-    found = verdict_on(project, settings, "R-001")
+    ladder(project, settings, model)
+    found = evaluated(project, settings)[1]
     assert (found.n, found.clusters, found.verdict) == (36, 14, "need_more_data")
     assert found.effective_clusters == pytest.approx(36**2 / (10**2 + 13 * 2**2)) and found.minimum_detectable is None
     assert found.difference == pytest.approx(found.tuned - found.baseline)
@@ -252,8 +220,3 @@ def test_a_group_with_a_third_of_the_items_moves_the_error_and_never_the_differe
     for report in reports(project):
         for arm in report.arms:
             assert arm.low <= arm.score <= arm.high
-
-
-def verdict_on(project, settings, run):
-    run_evaluation(open_bench(project, settings, Scripted(perfect, name="tuned")), run, "Topic.")
-    return newest_verdict(project, run)[1]

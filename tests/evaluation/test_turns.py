@@ -3,23 +3,19 @@
 import json
 
 import pytest
-from bank import changed, perfect
+from bank import changed, evaluated, ladder
 from in_shell import rung
 from scripted import Scripted
 
 from curation.example import Example, chat_row
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
 from evaluation.measure import items_of
 from evaluation.measurement_report import read_outcomes
-from evaluation.tuned import run_evaluation
-from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import write_page
 from workspace.errors import Refusal
 from workspace.settings import load_settings
 
-ARMS = arms_named(["base", "prompt", "few_shot"])
+ARMS = ("base", "prompt", "few_shot")
 
 
 def conversation(*rows, **other):
@@ -40,7 +36,7 @@ def talking(project, kit):
 
 def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_one_cluster(talking, model, kit):
     project, settings = talking
-    folder, report = run_baseline(open_bench(project, settings, model), ARMS)
+    folder, report = ladder(project, settings, model, *ARMS)
     found = [o for o in read_outcomes(folder / "outputs.jsonl") if (o.split, o.arm) == ("test", "base")]
     assert [(o.item, o.line, o.turn) for o in found[:4]] == [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 1)]
     assert (report.n, {o.expected for o in found}) == (24, {"card", "transfer", "pin"})
@@ -48,9 +44,8 @@ def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_
     third = next(ask for ask in model.asked if ask.turns[-1]["content"] == question)
     said = [(turn["role"], turn["content"]) for turn in third.turns if turn["role"] != "system"][-5:]
     assert [content for role, content in said if role == "assistant"] == ["card", "transfer"]
-    tuned = Scripted(perfect, name="tuned")
-    page = write_page(project, run_evaluation(open_bench(project, settings, tuned), "R-001", None)).read_text()
-    _, verdict = newest_verdict(project)
+    folder, verdict = evaluated(project, settings)
+    page = write_page(project, folder).read_text()
     assert (verdict.n, verdict.clusters, verdict.tuned, verdict.metric) == (24, 8, 1.0, report.metric)
     assert question in page
     why = json.loads(rung("why", "E-002:6", "--json", cwd=project.root).stdout)
@@ -60,12 +55,15 @@ def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_
 
 def test_scores_of_other_turns_are_another_measure(talking, model):
     project, settings = talking
-    _, every = run_baseline(open_bench(project, settings, model), ARMS)
+    _, every = ladder(project, settings, model, *ARMS)
     last = changed(settings, turns="last")
     with pytest.raises(Refusal, match=every.metric):
-        run_evaluation(open_bench(project, last, model), "R-001", None)
-    _, report = run_baseline(open_bench(project, last, model), arms_named(["base"]))
+        evaluated(project, last, model)
+    _, report = ladder(project, last, model, "base")
     assert (report.n, report.metric, [arm.arm for arm in report.arms]) == (8, "exact_match", ["base"])
+
+
+UNTRAINED = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad", "weight": 0}]}
 
 
 @pytest.mark.parametrize(
@@ -77,17 +75,7 @@ def test_scores_of_other_turns_are_another_measure(talking, model):
         (conversation(chat_row("q", "a"), {"messages": [{"role": "user", "content": "more"}]}), ["a"]),
         (conversation(chat_row("q", "a"), chat_row("q2", "b"), tests="assert True"), ["b"]),
         ({"prompt": "q", "chosen": "a", "rejected": "b"}, ["a"]),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": "q"},
-                    {"role": "assistant", "content": "bad", "weight": 0},
-                    {"role": "user", "content": "again"},
-                    {"role": "assistant", "content": "good"},
-                ]
-            },
-            ["good"],
-        ),
+        (conversation(UNTRAINED, chat_row("again", "good")), ["good"]),
     ],
 )
 def test_which_turns_of_a_row_are_asked(row, asked):

@@ -3,9 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
+from scripted import Scripted
+
 from curation.example import chat_row
 from curation.split.manifest import Manifest, SplitFile
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import Aim, run_baseline
+from evaluation.bench import open_bench
 from evaluation.measurement_report import ArmResult
+from evaluation.tuned import EvaluationOptions, run_evaluation
+from evaluation.verdict.rule import newest_verdict
 from workspace.artefact import write_artefact
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
@@ -72,6 +80,26 @@ def perfect(ask):
     return right(ask.turns[-1]["content"])
 
 
+TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}
+
+
+class Topics:
+    """An embedder that knows which words mean the same: one axis a topic, one for all the rest."""
+
+    name = "topics"
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    def embed(self, texts, progress=None):
+        self.asked += texts
+        points = np.zeros((len(texts), len(TOPICS) + 1))
+        for row, text in enumerate(texts):
+            known = [any(word in text.lower() for word in words) for words in TOPICS.values()]
+            points[row] = [*known, not any(known)]
+        return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
 def project_in(root):
     root.mkdir()
     (root / "rung.toml").write_text("[evaluation]\nfew_shot = 3\nretrieved = 2\n")
@@ -84,3 +112,23 @@ def project_in(root):
     (root / "documents").mkdir()
     (root / "documents" / "book.md").write_text("card lost -> card\n\nmoney late -> transfer\n\npin wrong -> pin\n")
     return made
+
+
+def on_server(project, url, evaluation, base="tiny"):
+    """Settings by which the project's model is one behind the server at this address."""
+    model = f'[model]\nprovider = "openai"\nbase = "{base}"\nbase_url = "{url}/v1"\n'
+    project.settings_file.write_text(f"{model}[evaluation]\n{evaluation}\n")
+
+
+def ladder(project, settings, model, *arms, goal=None, days=None, **options):
+    """The folder and the report of a baseline of these arms; of base and prompt if none is named."""
+    bench = open_bench(project, settings, model, **options)
+    return run_baseline(bench, arms_named(arms or ("base", "prompt")), Aim(goal=goal, days=days))
+
+
+def evaluated(project, settings, say=perfect, run="R-001", prompt="Topic.", judge=None, **ways):
+    """The folder and the verdict of a run, whose model is scripted: what it says, or itself."""
+    model = say if isinstance(say, Scripted) else Scripted(say, name=f"scripted+{run}")
+    bench = open_bench(project, settings, model, judge=judge)
+    folder = run_evaluation(bench, run, prompt, ways=EvaluationOptions(**ways))
+    return folder, newest_verdict(project, run)[1]
