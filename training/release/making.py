@@ -1,6 +1,6 @@
 """Shared by the makers of the forms: the run, its rows, the model in full precision, and what a changed form loses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -48,7 +48,7 @@ class ReleaseOptions:
 class Making:
     """A release in the making; `work` is its folder, which nobody sees before it is whole.
 
-    `outcomes` is what each form answered on the validation rows so far.
+    `outcomes` is what the run answers to the validation rows, once it was asked.
     """
 
     project: Project
@@ -187,7 +187,6 @@ class Scoring:
             self.making.outcomes[TUNED] = self.measure(TUNED, self.making.tuned())
         self.making.ways.told(f"{form}: validation, {len(self.items)} rows")
         before, found = self.making.outcomes[TUNED], self.measure(form, model)
-        self.making.outcomes[form] = found
         folder, group_by = self.making.project.datasets / self.making.run.dataset, self.making.settings.dataset.group_by
         named = clusters_of(folder, group_by, [o.row for o in found], "validation")
         result = compare([o.score for o in before], [o.score for o in found], named)
@@ -225,7 +224,7 @@ def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
     if not over:
         return list(losses)
     if making.ways.may_lose:
-        signed = Allowed(by=making.ways.by, reason=making.ways.reason, at=now())
+        signed = Allowed(by=making.ways.by.strip(), reason=making.ways.reason.strip(), at=now())
         return [revised(loss, allowed=signed) if loss.over else loss for loss in losses]
     told = [f"{loss.form} refused: {loss.words}, limit {100 * loss.limit:.1f}." for loss in over]
     told += [f"{loss.form}: {loss.words}." for loss in losses if not loss.over]
@@ -237,9 +236,3 @@ def demand(making: Making, losses: Sequence[Loss]) -> list[Loss]:
 def as_facts(losses: Sequence[Loss]) -> dict[str, object]:
     """Return the facts for release.json: each form's loss under its name."""
     return {loss.form: loss.model_dump(mode="json") for loss in losses}
-
-
-def let_through(facts: Mapping[str, Any]) -> list[Loss]:
-    """Return the losses among a form's facts that a named person let through."""
-    losses = [Loss.model_validate(each) for each in facts.get("validation", {}).values()]
-    return [loss for loss in losses if loss.allowed is not None]

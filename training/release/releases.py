@@ -189,16 +189,17 @@ def ever_released(project: Project, settings: Settings) -> list[str]:
 
 def _log_release(project: Project, settings: Settings, release: Release) -> None:
     """Log the release and its overrides as events, unless they are there."""
-    from training.release.making import let_through
+    from training.release.making import Loss
 
     by = release.by or settings.project.person
     with open_store(project, settings) as store:
         if store.events(kind="released", ref=release.id):
             return
         logged = {event.detail.get("form") for event in store.events(kind="override", ref=release.id)}
-        for loss in (each for form in release.forms for each in let_through(form.facts)):
-            signed = loss.allowed.model_dump(mode="json") if loss.allowed else {}
-            if loss.form not in logged:
-                store.event("override", signed["by"], release.id, {"gate": "loss", "form": loss.form, **signed})
+        measured = (each for form in release.forms for each in form.facts.get("validation", {}).values())
+        for loss in map(Loss.model_validate, measured):
+            if loss.allowed and loss.form not in logged:
+                signed = {"gate": "loss", "form": loss.form, **loss.allowed.model_dump(mode="json")}
+                store.event("override", loss.allowed.by, release.id, signed)
         detail = {"forms": [f.form for f in release.forms], "verdict": release.verdict, "reason": release.reason}
         store.event("released", by, release.id, detail)
