@@ -9,12 +9,9 @@ from pathlib import Path
 import pytest
 from counting import Words
 from killing import KILLED, assert_ended, assert_sound, moments, standing
-from scripted import Scripted
+from released import judged
 from warm import Done, warm
 
-from curation.split.manifest import load_split
-from evaluation.bench import open_bench
-from evaluation.tuned import run_evaluation
 from training.gates.clearance import grant
 from training.plan.planning import make_plan
 from training.plan.plans import keep_plan
@@ -56,14 +53,7 @@ def judged_once(trained_once: tuple[Path, Done], tmp_path_factory):
     """The project with a verdict that ships: measured with a scripted model that is always right."""
     root = tmp_path_factory.mktemp("judged") / "clinic"
     shutil.copytree(trained_once[0], root)
-    project, settings = Project(root), load_settings(root / "rung.toml")
-    known = {row.question: row.answer for row in load_split(project.datasets / "v001", "test")}
-
-    def right(ask):
-        return str(known.get(str(ask.turns[-1]["content"])))
-
-    bench = open_bench(project, settings, Scripted(right))
-    run_evaluation(bench, "R-001", "House line.", [project.runs / "R-001" / "run.json"])
+    judged(Project(root), load_settings(root / "rung.toml"), right=30)
     return root
 
 

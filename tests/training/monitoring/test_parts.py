@@ -1,12 +1,12 @@
 """Drift: what a release adds to a request is removed; the judge; the form of answers; the stated false alarms hold."""
 
 import json
-import math
 import random
 
 import pytest
 from as_logged import imported, litellm
 from clinic_phrases import line_of, phrases
+from scipy.stats import binom, fisher_exact
 from scripted import Scripted
 
 from curation.example import Example, chat_row
@@ -132,17 +132,12 @@ WORLDS = 200
 
 def most_alarms(chance, worlds=WORLDS):
     """The count that a true rate of `chance` passes in under one of ten thousand runs of this test."""
-    total = 0.0
-    for count in range(worlds + 1):
-        total += math.comb(worlds, count) * chance**count * (1 - chance) ** (worlds - count)
-        if total > 1 - 1e-4:
-            return count
-    return worlds
+    return binom.ppf(1 - 1e-4, worlds, chance)
 
 
-def test_fisher_is_the_hypergeometric_tail():
-    total = sum(math.comb(8, k) * math.comb(10, 6 - k) for k in range(4, 7)) / math.comb(18, 6)
-    assert more_often(4, 8, 2, 10) == pytest.approx(total, abs=1e-12)
+def test_shares_are_compared_by_fishers_exact_test():
+    exact = fisher_exact([[4, 4], [2, 8]], alternative="greater").pvalue
+    assert more_often(4, 8, 2, 10) == pytest.approx(exact, abs=1e-12)
     assert more_often(0, 8, 0, 10) == 1.0
 
 

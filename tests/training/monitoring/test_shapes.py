@@ -184,7 +184,7 @@ JSON = st.recursive(
 )
 
 
-@budget(max_examples=60)
+@budget(max_examples=40)
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=6), max_size=6))
 def test_no_object_is_lost_or_crashes_the_parser(lines):
     made = joined(*lines)

@@ -202,7 +202,7 @@ def test_a_killed_release_stands_and_is_logged_or_is_none(released: Path, tmp_pa
 def test_on_a_disk_that_gets_full_at_any_point_nothing_is_released(released: Path, small_disk: Path) -> None:
     root, fill = Path(shutil.copytree(released, small_disk / "clinic")), small_disk / "fill"
     refused = 0
-    for left in range(0, 200, 4):
+    for left in range(0, 200, 8):
         fill.write_bytes(b"")
         fill.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1024 * left))
         done = warm("release", "--to", "prompt", at=root)
