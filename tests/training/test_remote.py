@@ -164,22 +164,21 @@ def test_rung_is_installed_there_where_it_is_asked_for(far: Project, rung, tmp_p
     assert [path.name for path in environment.parent.iterdir()] == ["env"]
 
 
-@pytest.mark.parametrize("python", ["python3", "their/bin/python", "notes/bin/python"])
-def test_nothing_is_installed_where_others_keep_theirs(far: Project, rung, box, python):
+def test_nothing_is_installed_where_others_keep_theirs_and_a_host_is_never_an_option_or_a_command(
+    far: Project, rung, box
+):
     venv.create(box / "their", symlinks=True)
     (box / "notes").mkdir()
     before = sorted(box.rglob("*"))
-    settings(far, "", python=json.dumps(python if python == "python3" else str(box / python)))
-    done = rung("remote", "check", "gpu", "--install", "--json")
-    assert done.returncode == 1 and "python" in json.loads(done.stdout)["error"]["hint"]
-    assert sorted(box.rglob("*")) == before
-
-
-@pytest.mark.parametrize("host", ["-oProxyCommand=touch here", "gpu;touch here", ""])
-def test_a_host_is_never_an_option_or_a_command(far: Project, rung, host):
-    settings(far, "", host=json.dumps(host))
-    assert rung("remote", "check", "gpu").returncode == 2
-    assert not list(far.root.rglob("here"))
+    for python in ("python3", str(box / "their/bin/python"), str(box / "notes/bin/python")):
+        settings(far, "", python=json.dumps(python))
+        done = rung("remote", "check", "gpu", "--install", "--json")
+        assert done.returncode == 1 and "python" in json.loads(done.stdout)["error"]["hint"], python
+        assert sorted(box.rglob("*")) == before, python
+    for host in ("-oProxyCommand=touch here", "gpu;touch here", ""):
+        settings(far, "", host=json.dumps(host))
+        assert rung("remote", "check", "gpu").returncode == 2
+        assert not list(far.root.rglob("here")), host
 
 
 def test_rows_that_must_stay_here_are_not_sent(far: Project, rung, box):
