@@ -11,7 +11,7 @@ import pytest
 from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
 
 from rung.tui.job import JobEnded
-from rung.tui.release.release_lines import making, offered, taken
+from rung.tui.release.release_screen import making, offered, taken
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
 from training.release.making import Loss, ReleaseOptions, demand
 from training.release.releases import RELEASE
