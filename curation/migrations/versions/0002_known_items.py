@@ -1,14 +1,10 @@
 """Gold items (gold), and a place in the queue for the orders."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -30,11 +26,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gold")),
     )
     op.create_index(op.f("ix_gold_row_id"), "gold", ["row_id"])
-
-
-def downgrade() -> None:
-    """Drop both."""
-    op.drop_table("gold")
-    op.drop_index(op.f("ix_rows_state_priority_place_id"), table_name="rows")
-    op.drop_column("rows", "place")
-    op.create_index(op.f("ix_rows_state_priority_id"), "rows", ["state", "priority", "id"])

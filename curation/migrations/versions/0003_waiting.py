@@ -1,14 +1,10 @@
 """Counts for the review: how many rows wait (the table `tally`), whose lease runs (indexes)."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -23,13 +19,3 @@ def upgrade() -> None:
     op.create_index(op.f("ix_decisions_reviewer_id"), "decisions", ["reviewer_id"])
     op.drop_index(op.f("ix_rows_lease_owner"), table_name="rows")
     op.create_index(op.f("ix_rows_lease_owner_lease_until"), "rows", ["lease_owner", "lease_until"])
-
-
-def downgrade() -> None:
-    """Undo it."""
-    op.drop_index(op.f("ix_rows_lease_owner_lease_until"), table_name="rows")
-    op.create_index(op.f("ix_rows_lease_owner"), "rows", ["lease_owner"])
-    op.drop_index(op.f("ix_decisions_reviewer_id"), table_name="decisions")
-    op.drop_index(op.f("ix_changes_undone_at"), table_name="changes")
-    op.drop_table("tally")
-    op.execute("DELETE FROM facts WHERE key = 'waiting'")
