@@ -7,7 +7,7 @@ from curation.review.people import Desk, LinkEnded, LinkUnknown, by_token, invit
 from curation.review.progress import ReviewProgress, progress
 from curation.review.queue import draw_again, plans, refresh_queue
 from curation.review.ruling import Decided, Ruling
-from curation.review.service import NextItem, decide, decide_all, next_item, undo
+from curation.review.service import decide, decide_all, next_item, undo
 from curation.store.records import Reviewer
 from curation.store.reviewers import all_reviewers
 
@@ -16,7 +16,6 @@ __all__ = [
     "Desk",
     "LinkEnded",
     "LinkUnknown",
-    "NextItem",
     "OtherDecision",
     "ReviewItem",
     "ReviewProgress",

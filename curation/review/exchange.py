@@ -19,8 +19,8 @@ from curation.review.ruling import Ruling, edited
 from curation.review.service import decide_all
 from curation.rows.table import LARGEST_FIELD
 from curation.store import StoredRow
-from curation.store.decision_log import row_by_number
 from curation.store.records import DECIDED, VERDICT_OF, number_of
+from curation.store.waiting_rows import for_several
 from workspace.errors import InputError, Problem, RungError
 from workspace.files import read_utf8, write_text
 
@@ -64,6 +64,8 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
     filled = [(f"{file}:{line}", entry) for line, entry in entries if entry["decision"]]
     stored = {row.id: row for row in desk.store.rows(ids=[entry["id"] for _, entry in entries])}
     reasons = reasons_now(desk)
+    with desk.store.read() as connection:
+        several = for_several(connection)  # people may differ on these rows
     problems: list[Problem] = []
     conflicts: list[str] = []
     first: dict[str, Ruling] = {}
@@ -75,7 +77,8 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
             problems.append(Problem(error.message, where=where))
             continue
         conflict, other = _conflict(row, entry, ruling), first.get(row.id, ruling)
-        if not conflict and (ruling.verdict, ruling.text) != (other.verdict, other.text) and not _for_two(desk, row):
+        differs = (ruling.verdict, ruling.text) != (other.verdict, other.text)
+        if not conflict and differs and number_of(row.id) not in several:
             conflict = f"{row.id}: this file holds two decisions that differ; the first was taken."
         if conflict:
             conflicts.append(f"{where}: {conflict}")
@@ -86,12 +89,6 @@ def import_decisions(desk: Desk, file: Path, *, reviewer: str = "") -> Decisions
         raise InputError(problems, "Correct these lines; nothing was imported.")
     made = sum(len(decide_all(desk, name, rulings, kind="person")) for name, rulings in ready.items())
     return DecisionsImported(made, len(entries) - len(filled), tuple(conflicts))
-
-
-def _for_two(desk: Desk, row: StoredRow) -> bool:
-    """True if a row is for two people, who may differ."""
-    with desk.store.read() as connection:
-        return int(row_by_number(connection, number_of(row.id))["needed"]) > 1
 
 
 def _line(row: StoredRow, assign: str) -> dict[str, str]:

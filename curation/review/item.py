@@ -72,12 +72,12 @@ class ReviewItem:
     near: tuple[OtherDecision, ...] = ()
     decided: int = 0
     total: int = 0
-    meta: Mapping[str, Any] | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def passage(self) -> list[tuple[str, bool]]:
         """The passage that the row was drafted from, in pieces, each with whether the answer uses its words."""
-        return used_words(str((self.meta or {}).get("passage_text", "")), self.answer or "")
+        return used_words(str(self.meta.get("passage_text", "")), self.answer or "")
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `rung review next --json`."""
@@ -275,13 +275,6 @@ class Cover:
         return f"[{whole[0].kind}]"
 
 
-def _covered(meta: Mapping[str, Any] | None, cover: Cover, unseen: Cover) -> Mapping[str, Any] | None:
-    """Return a draft with its texts masked; hidden text in its passage is counted, which is shown."""
-    if meta is None:
-        return None
-    return {key: (cover if key == "passage_text" else unseen).value(value, key) for key, value in meta.items()}
-
-
 def veiled(item: ReviewItem) -> Veil:
     """Return the item as it is shown at first."""
     cover = Cover()
@@ -299,7 +292,10 @@ def veiled(item: ReviewItem) -> Veil:
         sides=tuple(_side(side, cover, unseen) for side in item.sides),
         near=tuple(_side(side, cover, unseen) for side in item.near),
         findings=tuple(cover.value(each) for each in item.findings),
-        meta=_covered(item.meta, cover, unseen),
+        meta={
+            key: (cover if key == "passage_text" else unseen).value(value, key)  # a draft's passage is shown
+            for key, value in item.meta.items()
+        },
     )
     return Veil(item, shown, frozenset(cover.found), in_edit, frozenset(unseen.found))
 

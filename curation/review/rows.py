@@ -27,11 +27,10 @@ from curation.review.service import decide_all
 from curation.store.decision_log import decided_after, newest_edit
 from curation.store.open_rows import open_to
 from curation.store.reading import payloads_of
-from curation.store.records import DECIDED, OPEN_STATES, Reviewer, StoredRow, number_of, row_id
+from curation.store.records import DECIDED, WAITING, Reviewer, StoredRow, number_of, row_id
 from curation.store.waiting_rows import for_several
 
-OPEN = (*OPEN_STATES, "leased")
-STATES = {"open": OPEN, **{state: (state,) for state in DECIDED}}
+STATES = {"open": WAITING, **{state: (state,) for state in DECIDED}}
 """States that can filter a list."""
 PAGE = 50
 """Rows of a page."""
@@ -67,7 +66,7 @@ def browse(desk: Desk, *, state: str = "", label: str = "", finding: str = "", p
     wanted = sent.get(finding, set()) if finding else None
     with desk.store.read() as connection:
         blind = for_several(connection)
-    states, found = STATES.get(state, (*OPEN, *DECIDED)), []
+    states, found = STATES.get(state, (*WAITING, *DECIDED)), []
     for row in desk.store.each():
         if row.queued and row.state in states and (wanted is None or row.id in wanted):
             listed = _listed(row, blind)
@@ -78,7 +77,7 @@ def browse(desk: Desk, *, state: str = "", label: str = "", finding: str = "", p
 
 
 def _listed(row: StoredRow, blind: Collection[int]) -> ListedRow:
-    waits = row.state in OPEN
+    waits = row.state in WAITING
     example = row.original if waits and number_of(row.id) in blind else row.example
     who = "" if waits else row.reviewer
     return ListedRow(row.id, example.question, example.answer or "", "open" if waits else row.state, who)
@@ -90,7 +89,7 @@ def look_alikes(desk: Desk, person: Reviewer, name: str) -> list[ListedRow]:
     """
     row = desk.store.row(name)
     answer = row.example.answer
-    if not answer or row.state not in OPEN:
+    if not answer or row.state not in WAITING:
         return []
     mine, piece = frozenset(words(row.example.question)), json.dumps(answer, ensure_ascii=False)[1:-1]
     with desk.store.read() as connection:
@@ -174,7 +173,7 @@ def last_repair(desk: Desk, person: Reviewer) -> AnswerRepair | None:
         found = newest_edit(connection, person.id)
     if found is None:
         return None
-    before, after = json.loads(found["original"] or found["now"]), json.loads(found["payload"])
+    before, after = json.loads(found["original"] or found["text"]), json.loads(found["payload"])
     return repair_of(row_id(found["row_id"]), Example(before).question, edited_text(before), edited_text(after))
 
 

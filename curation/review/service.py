@@ -237,12 +237,6 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
     return outcome.state
 
 
-def drop_draft(desk: Desk, person: Reviewer, name: str) -> None:
-    """Forget a person's own draft of a row."""
-    with desk.store.write() as connection:
-        drop_drafts(connection, number_of(name), person.id)
-
-
 def _held(desk: Desk, person: Reviewer, name: str, token: str) -> bool:
     """True if a person held the row under this token."""
     number = number_of(name)

@@ -24,7 +24,7 @@ from sqlalchemy.engine import RowMapping
 
 from curation.store.reading import chunks
 from curation.store.records import DECIDED, Vote, row_id
-from curation.store.tables import changes, decisions, drafts, gold, later, reviewers, rows
+from curation.store.tables import changes, decisions, drafts, gold, reviewers, rows, standing
 from curation.store.waiting_rows import moved
 from workspace.artefact import stamp
 from workspace.errors import RungError
@@ -75,8 +75,7 @@ def _votes() -> Select[Any]:
     return (
         select(decisions, reviewers.c.kind)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.verdict != "undo", ~to_known_item())
-        .where(~exists().where(later.c.supersedes == decisions.c.id))
+        .where(standing, ~to_known_item())
         .order_by(decisions.c.id)
     )
 
@@ -91,8 +90,7 @@ def _own() -> Select[Any]:
     return (
         select(func.max(decisions.c.id))
         .where(decisions.c.row_id == bindparam("number"), decisions.c.reviewer_id == bindparam("reviewer"))
-        .where(decisions.c.id > bindparam("since"), decisions.c.verdict != "undo")
-        .where(~exists().where(later.c.supersedes == decisions.c.id))
+        .where(decisions.c.id > bindparam("since"), standing)
     )
 
 
@@ -193,8 +191,7 @@ def _in_force() -> Select[Any]:
         select(decisions, reviewers.c.name, reviewers.c.role, rows.c.payload.label("text"))
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
         .join(rows, rows.c.id == decisions.c.row_id)
-        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
-        .where(decisions.c.id > rows.c.since)
+        .where(standing, decisions.c.id > rows.c.since)
         .order_by(decisions.c.id.desc())
     )
 
@@ -220,7 +217,7 @@ def read_standing(connection: Connection, *, overlap: bool = False) -> Sequence[
         )
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
         .join(rows, rows.c.id == decisions.c.row_id)
-        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .where(standing)
         .order_by(decisions.c.id)
     )
     if overlap:
@@ -232,8 +229,7 @@ def decided_since(connection: Connection, reviewer: int, since: datetime) -> Seq
     """Return (when, verdict) of a person's decisions in force since a moment, in order."""
     asked = (
         select(decisions.c.at, decisions.c.verdict)
-        .where(decisions.c.reviewer_id == reviewer, decisions.c.at >= since.astimezone(UTC).isoformat())
-        .where(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+        .where(standing, decisions.c.reviewer_id == reviewer, decisions.c.at >= since.astimezone(UTC).isoformat())
         .order_by(decisions.c.id)
     )
     return [(at, verdict) for at, verdict in connection.execute(asked).tuples()]
@@ -265,16 +261,9 @@ def newest_decision(connection: Connection, number: int) -> RowMapping | None:
 
 
 def newest_edit(connection: Connection, reviewer: int) -> RowMapping | None:
-    """Return a person's newest edit in force, with the row's text as it came (`original`) and as it is (`now`)."""
-    asked = (
-        select(decisions.c.row_id, decisions.c.payload, rows.c.original, rows.c.payload.label("now"))
-        .join(rows, rows.c.id == decisions.c.row_id)
-        .where(decisions.c.reviewer_id == reviewer, decisions.c.verdict == "edit", decisions.c.payload.is_not(None))
-        .where(~exists().where(later.c.supersedes == decisions.c.id), decisions.c.id > rows.c.since)
-        .order_by(decisions.c.id.desc())
-        .limit(1)
-    )
-    return connection.execute(asked).mappings().first()
+    """Return a person's newest edit in force, with the row's text as it came (`original`) and as it is (`text`)."""
+    edits = _in_force().add_columns(rows.c.original).where(reviewers.c.id == reviewer, decisions.c.verdict == "edit")
+    return connection.execute(edits.where(decisions.c.payload.is_not(None)).limit(1)).mappings().first()
 
 
 def decided_after(connection: Connection, last: int) -> dict[int, int]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from curation.store.reading import leased_now, read_fact
 from curation.store.records import OPEN_STATES, Reviewer
-from curation.store.tables import decisions, facts, later, reviewers, rows
+from curation.store.tables import decisions, facts, reviewers, rows, standing
 from curation.store.writing import insert_unless_there
 
 UNSKIPPED = tuple(state for state in OPEN_STATES if state != "skipped")
@@ -39,8 +39,7 @@ def held_row(
 ) -> int | None:
     """Return a row that the person holds already."""
     asked = _holding() if want is None else _holding().where(rows.c.id == want)
-    given = {"person": person.id, "moment": moment, "holding": holding}
-    return connection.execute(asked.limit(1), given).scalar()
+    return connection.execute(asked.limit(1), given_to(person, moment, holding)).scalar()
 
 
 @cache
@@ -74,8 +73,8 @@ def _decided_by_me() -> ColumnElement[bool]:
         decisions.c.row_id == rows.c.id,
         decisions.c.reviewer_id == bindparam("person"),
         decisions.c.id > rows.c.since,
-        decisions.c.verdict.not_in(("skip", "undo")),
-        ~exists().where(later.c.supersedes == decisions.c.id),
+        decisions.c.verdict != "skip",
+        standing,
     )
 
 

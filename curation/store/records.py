@@ -71,11 +71,6 @@ class Added:
         """An id for each row given."""
         return tuple(map(row_id, self.numbers))
 
-    @cached_property
-    def known(self) -> frozenset[int]:
-        """The places of rows that were there before."""
-        return frozenset(place for place, twin in enumerate(self.twin) if twin)
-
     @property
     def fresh(self) -> int:
         """Return the number of rows that are new."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, exists, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 from sqlalchemy.engine import RowMapping
 
 from curation.store import Store
 from curation.store.records import FINAL, Guideline, Reviewer, Share
-from curation.store.tables import decisions, guidelines, later, reviewers
+from curation.store.tables import decisions, guidelines, reviewers, standing
 from curation.store.writing import insert_unless_there
 from workspace.artefact import now, stamp
 from workspace.errors import RungError
@@ -64,7 +64,7 @@ def read_shares(connection: Connection, since: datetime) -> list[Share]:
         select(reviewers.c.name, reviewers.c.kind, func.count(), recent)
         .select_from(decisions)
         .join(reviewers, reviewers.c.id == decisions.c.reviewer_id)
-        .where(decisions.c.verdict.in_(FINAL), ~exists().where(later.c.supersedes == decisions.c.id))
+        .where(decisions.c.verdict.in_(FINAL), standing)
         .group_by(reviewers.c.name, reviewers.c.kind)
     )
     return [Share(name, kind, count, int(today or 0)) for name, kind, count, today in connection.execute(asked)]

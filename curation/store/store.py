@@ -205,25 +205,15 @@ class Store:
 
     def changes(self, *, kind: str | None = None, undone: bool | None = False) -> list[Change]:
         """Return changes in order; by default those that were not undone."""
-        statement = select(changes).order_by(changes.c.id)
+        columns = (column for column in changes.c if column is not changes.c.undone_at)
+        statement = select(*columns, changes.c.undone_at.is_not(None).label("undone")).order_by(changes.c.id)
         if kind is not None:
             statement = statement.where(changes.c.kind == kind)
         if undone is not None:
             statement = statement.where(changes.c.undone_at.is_not(None) if undone else changes.c.undone_at.is_(None))
         with self.read() as connection:
-            return [
-                Change(
-                    id=each["id"],
-                    at=each["at"],
-                    actor=each["actor"],
-                    kind=each["kind"],
-                    reason=each["reason"],
-                    finding=each["finding"],
-                    rows=[row_id(int(number)) for number in json.loads(each["rows"])],
-                    undone=each["undone_at"] is not None,
-                )
-                for each in connection.execute(statement).mappings()
-            ]
+            found = connection.execute(statement).mappings()
+            return [Change(**{**each, "rows": [row_id(int(n)) for n in json.loads(each["rows"])]}) for each in found]
 
     # Events
 

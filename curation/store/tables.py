@@ -14,7 +14,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     event,
+    exists,
 )
 
 metadata = MetaData(
@@ -169,7 +171,8 @@ for dialect, statements in SEALS.items():
         event.listen(decisions, "after_create", DDL(statement).execute_if(dialect=dialect))  # type: ignore[no-untyped-call]
 
 later = decisions.alias("later")
-"""A later entry of the log, for "no later entry supersedes it"; made once, for that takes milliseconds."""
+standing = and_(decisions.c.verdict != "undo", ~exists().where(later.c.supersedes == decisions.c.id))
+"""A decision that no later entry of the log supersedes; made once, for that takes milliseconds."""
 
 drafts = Table(
     "drafts",

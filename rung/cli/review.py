@@ -55,18 +55,14 @@ def review(
     reviewer: Reviewer = "",
 ) -> None:
     """Open the review screen; without a terminal print the review progress."""
-    if context.invoked_subcommand is None and not open_screen(reviewer):
+    if context.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        from rung.tui.app import open_review
+
+        open_review(reviewer)
+    else:
         status(as_json=False)
-
-
-def open_screen(reviewer: str) -> bool:
-    """Open the review screen. False if there is no terminal."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    from rung.tui.app import open_review
-
-    open_review(reviewer)
-    return True
 
 
 @review_app.command("next")

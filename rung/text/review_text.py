@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from curation.review import ReviewItem, ReviewProgress
 from curation.review.agreement import Agreement
 from curation.review.guideline import Touched
-from curation.review.people import PersonProgress
 from curation.review.progress import SampleProgress
 from rung.status.following import REVIEW, after_review, after_sample
 from rung.text.message_text import marked, message_text
@@ -14,7 +13,7 @@ from workspace.counted import all_of, counted, duration
 
 def origin(item: ReviewItem) -> str:
     """Return what follows `from`: `a draft by MODEL of r-000012, 2026-11-25`, else the file and line."""
-    meta = item.meta or {}
+    meta = item.meta
     if not meta.get("model"):
         return item.source or item.origin
     seed = f" of {meta['seed_row']}" if meta.get("seed_row") else ""
@@ -30,7 +29,7 @@ def item_lines(item: ReviewItem) -> Iterator[str]:
     if not item.messages:
         yield "\n  " + str(item.row.get("text", ""))
     if item.passage:
-        yield f"\nDrafted from {(item.meta or {})['passage']}; words of the answer are between [[ and ]]"
+        yield f"\nDrafted from {item.meta['passage']}; words of the answer are between [[ and ]]"
         yield "  " + marked(item.passage).replace("\n", "\n  ")
     if item.findings:
         yield "\nLook at this"
@@ -55,7 +54,8 @@ def touched_lines(found: Touched, change: int | None) -> Iterator[str]:
 
 def lines(found: ReviewProgress, step: str) -> Iterator[str]:
     """Yield the lines that a person reads: the state first, the next command last."""
-    yield f"{found.decided:,} of {found.total:,} decided" + _by(found)
+    names = [person.name for person in found.reviewers if person.decided]
+    yield f"{found.decided:,} of {found.total:,} decided" + (f", by {all_of(names)}" if names else "")
     counts = [f"{n:,} {state}" for state, n in found.states.items() if n]
     if counts:
         yield "  " + ", ".join(counts)
@@ -75,11 +75,6 @@ def lines(found: ReviewProgress, step: str) -> Iterator[str]:
         yield f"{many} {under}: rung review again sends the affected rows back"
     yield ""
     yield f"Next: {after_review(waits=found.decided < found.total, step=step)}"
-
-
-def _by(found: ReviewProgress) -> str:
-    names = [person.name for person in found.reviewers if person.decided]
-    return f", by {all_of(names)}" if names else ""
 
 
 def _sample(sample: SampleProgress) -> Iterator[str]:
@@ -108,7 +103,9 @@ def _people(found: ReviewProgress) -> Iterator[str]:
         sheet = f"{person.by_sheet:,} several at once" if person.by_sheet and not kind else ""
         sat = f" in {person.minutes:.0f} min{pace}" if person.by_sheet < person.decided else ""
         yield f"{person.name}{kind}: {person.decided:,} decided{sat}{', ' if sheet else ''}{sheet}"
-        yield from _person(person)
+        if person.consensus is not None:
+            rows = f"{counted(person.consensus_rows, 'row')} that others decided too"
+            yield f"    {person.consensus:.0%} agree with the final decision, on {rows}"
     agreed = found.agreement
     if agreed.units:
         yield f"Agreement: {agreement_words(agreed)}"
@@ -124,12 +121,6 @@ def agreement_words(found: Agreement) -> str:
     value = "undefined (all the same label)" if found.value is None else f"{found.value:.2f}"
     bounds = "" if found.low is None or found.high is None else f" (95%: {found.low:.2f} to {found.high:.2f})"
     return f"{found.measure} {value}{bounds} on {counted(found.units, 'row')}"
-
-
-def _person(person: PersonProgress) -> Iterator[str]:
-    if person.consensus is not None:
-        rows = f"{counted(person.consensus_rows, 'row')} that others decided too"
-        yield f"    {person.consensus:.0%} agree with the final decision, on {rows}"
 
 
 def agreement_parts(agreed: Agreement) -> Iterator[str]:

@@ -27,8 +27,8 @@ from curation.review.leases import give_up, renew
 from curation.review.progress import failed_sample
 from curation.review.rows import PAGE, STATES, approve_alike, browse, look_alikes
 from curation.review.ruling import with_text
-from curation.review.service import contest, day_of, decided_by_another, drop_draft, last_of, may_contest, recent
-from curation.store.decision_log import keep_draft
+from curation.review.service import contest, day_of, decided_by_another, last_of, may_contest, recent
+from curation.store.decision_log import drop_drafts, keep_draft
 from curation.store.records import DECIDED, number_of
 from evaluation.people_comparison import FOLDER, PLAN, begun_comparison, log_shown, read_result
 from rung.report.evaluation import write_page
@@ -136,7 +136,8 @@ def stop(desk: Desk, ask: PageRequest) -> Response:
 def forget(desk: Desk, ask: PageRequest) -> Response:
     """Leave the answer as it was: the draft goes, the row stays open."""
     if ask.row:
-        drop_draft(desk, ask.person, ask.row)
+        with desk.store.write() as connection:
+            drop_drafts(connection, number_of(ask.row), ask.person.id)
     return RedirectResponse(f"/?row={ask.row}" if ask.row else "/", 303)
 
 

@@ -47,7 +47,7 @@ def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of):
 def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, rows_of):
     row = rows_of(1)[0]
     with opened(project, "") as store:
-        assert store.add([row, row], role="pool").known == {1}
+        assert list(store.add([row, row], role="pool").twin) == [0, 1]
         assert len(store.add([*rows_of(1, 5), *rows_of(1, 5)], role="pool", twins=True).new) == 2
 
 

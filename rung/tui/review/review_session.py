@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -346,11 +346,6 @@ class ReviewSession:
         return sum(made.state in DECIDED for _, made in self.done)
 
     @property
-    def counts(self) -> Mapping[str, int]:
-        """Map each verdict to the number of decisions of this session that count."""
-        return Counter(verdict for verdict, _ in self.done)
-
-    @property
     def minutes(self) -> float:
         """Minutes since the first item."""
         return (self.source.moment() - self.started) / 60
@@ -375,7 +370,8 @@ class ReviewSession:
 
     def _summary(self) -> str:
         """Return rows, minutes, pace and verdicts."""
-        parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in self.counts.items())
+        counts = Counter(verdict for verdict, _ in self.done)
+        parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in counts.items())
         pace = f", {self.an_hour} an hour" if self.an_hour else ""
         rows = counted(len({made.id for _, made in self.done}), "row")
         return f"{rows} in {self.minutes:.0f} min{pace}: {parts}."
