@@ -99,7 +99,6 @@ def krippendorff_alpha(units: Sequence[Unit]) -> float | None:
 
 
 def _unlike(labels: Sequence[str]) -> int:
-    """Return the number of ordered pairs of different labels."""
     return len(labels) ** 2 - sum(many**2 for many in Counter(labels).values())
 
 

@@ -175,7 +175,6 @@ def _so_far(raw: RowMapping, votes: Sequence[Vote], person: Reviewer, blind: boo
 
 
 def _sides(stored: StoredRow, votes: Sequence[Vote], people: Sequence[Reviewer]) -> Iterator[OtherDecision]:
-    """Yield the decisions of a disagreement, for the adjudicator."""
     names = {person.id: person.name for person in people}
     for vote in votes:
         if vote.verdict in FINAL:

@@ -237,7 +237,6 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
-    """Make all tables, or bring those of an older schema up to date."""
     from alembic import command
     from alembic.config import Config
 
@@ -255,7 +254,6 @@ def _bring_to_head(connection: Connection, *, is_new: bool) -> None:
 
 
 def _program() -> str:
-    """Return the version of this program, as installed."""
     try:
         return version("rung")
     except PackageNotFoundError:

@@ -175,7 +175,6 @@ def _digest(file: Path) -> str:
 
 
 def _fresh(batch: ImportBatch, added: Added) -> Iterator[tuple[int, Example]]:
-    """Yield the number and row of those that were not there before."""
     for number, twin, example in zip(added.numbers, added.twin, batch.rows, strict=True):
         if not twin:
             yield number, example

@@ -68,7 +68,6 @@ def _place(url: str) -> URL:
 
 @contextmanager
 def _reading(place: URL) -> Iterator[Connection]:
-    """Open a connection that cannot change anything."""
     if place.get_backend_name() == "sqlite":
         engine = create_engine(f"sqlite:///{Path(place.database or '').resolve().as_uri()}?mode=ro&uri=true")
         event.listen(engine, "connect", lambda connection, _: connection.set_authorizer(_only_reads))

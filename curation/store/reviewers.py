@@ -105,5 +105,4 @@ def _kept(store: Store, digest: str, text: str, connection: Connection | None) -
 
 
 def _next(connection: Connection) -> int:
-    """Return the number that the next new version is given."""
     return (connection.execute(select(func.max(guidelines.c.version))).scalar() or 0) + 1

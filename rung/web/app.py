@@ -134,7 +134,6 @@ async def _missing(request: Request, _error: Exception | None) -> Response:
 
 
 async def _error(request: Request, error: Exception) -> Response:
-    """Return a page with one sentence, for people who have no access and for invalid input."""
     title, words, status = _said(error, request.app.state.owner)
     if isinstance(error, RungError) and error.where == request.app.state.store:
         status = 503
@@ -144,7 +143,6 @@ async def _error(request: Request, error: Exception) -> Response:
 
 
 def _said(error: Exception, owner: str) -> tuple[str, str, int]:
-    """Heading, sentence and status for an error."""
     match error:
         case LinkEnded(day=day):
             words = f"This link ended on {day}. Ask {owner} for a new one; what you decided is kept."

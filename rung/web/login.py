@@ -98,7 +98,6 @@ class HostGuard:
 
 
 def _name(host: str) -> str:
-    """Return the name in a Host header, without the port."""
     try:
         return (urlsplit("//" + host).hostname or "").lower()
     except ValueError:
@@ -106,7 +105,6 @@ def _name(host: str) -> str:
 
 
 def _place(origin: str) -> str:
-    """Return the name and port in an Origin header; empty if it has none."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -128,7 +126,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _sealed(send: Send) -> Send:
-    """Put the headers on every answer."""
 
     async def sealing(message: Message) -> None:
         if message["type"] == "http.response.start":

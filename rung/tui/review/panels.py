@@ -298,7 +298,6 @@ class ItemPanel(VerticalScroll):
             self._keep_draft(self.view, message.text)
 
     def _keep_draft(self, view: ItemView, text: str) -> None:
-        """Keep half an edit, where it is one."""
         session, item = view.session, view.item
         if text.strip() and (item.draft is not None or text != (answer(item) or "")):
             self.run_worker(

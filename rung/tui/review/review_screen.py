@@ -320,7 +320,6 @@ class ReviewScreen(StageScreen):
 
     @work(exit_on_error=False, group="ahead")
     async def _look_ahead(self, item: ReviewItem) -> None:
-        """Read what is drawn beside this item, and take the one after it."""
         if await asyncio.to_thread(self.session.aside, item) and self.item is item:
             self.draw_sides()
             self.refresh_frame()

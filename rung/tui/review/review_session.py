@@ -369,7 +369,6 @@ class ReviewSession:
         return "\n".join([EMPTY, *self._waits(), "", *gap_lines(gaps, self.desk.settings.model)])
 
     def _summary(self) -> str:
-        """Return rows, minutes, pace and verdicts."""
         counts = Counter(verdict for verdict, _ in self.done)
         parts = ", ".join(f"{n} {VERBS.get(verdict, verdict)}" for verdict, n in counts.items())
         pace = f", {self.an_hour} an hour" if self.an_hour else ""
