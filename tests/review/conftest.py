@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import in_process
 import pytest
@@ -17,8 +18,6 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 MakeDesk = Callable[..., Desk]
-
-
 MakeRows = Callable[..., list[Example]]
 
 
@@ -93,3 +92,27 @@ def rung(project, monkeypatch: pytest.MonkeyPatch):
 def told(rung):
     """The document that a command prints for `--json`."""
     return lambda *words, wanted=0: json.loads(rung(*words, "--json", wanted=wanted).stdout)
+
+
+@pytest.fixture
+def imported(rung, project):
+    """Write rows to a file of this name, and import it with these options; its name."""
+
+    def make(name: str, rows: list[Example], *options: str) -> str:
+        (project.root / name).write_text("".join(row.to_json() + "\n" for row in rows))
+        rung("data", "import", name, *options)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def ruled(told):
+    """`ruled(verdict, item)`: decide the item, or the next one, by command; the item, and the document."""
+
+    def decide(verdict: str, item: Any = None, *options: str, reviewer: str = "dana") -> Any:
+        item = item or told("review", "next", "--reviewer", reviewer)
+        held = ("--token", item["token"], "--reviewer", reviewer)
+        return item, told("review", "decide", item["id"], verdict, *held, *options)
+
+    return decide

@@ -3,15 +3,15 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from curation.example import Example, chat_row
 from curation.store import open_store
 from workspace.settings import load_settings
 
 
-def write(path: Path, rows: list[Any], extra: str = ""):
+def write(path: Path, rows: list[Example], extra: str):
     path.write_text("".join(row.to_json() + "\n" for row in rows) + extra)
 
 
@@ -37,33 +37,28 @@ def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told
     assert refused["error"]["where"] == "mine.jsonl" and (project.root / "mine.jsonl").read_text() == "precious\n"
 
 
-def test_review_by_script(rung, told, project, rows_of):
+def test_review_by_script(rung, told, imported, ruled, project, rows_of):
     (project.root / "guideline.md").write_text("# Guide\n")
-    write(project.root / "c.jsonl", rows_of(2))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    imported("c.jsonl", rows_of(2), "--as", "candidates")
     item = told("review", "next", "--reviewer", "A")
     assert {"id", "token", "messages", "source", "guideline", "findings"} <= set(item)
     assert item["source"] == "c.jsonl:1" and item["guideline"]["version"] == 1
     (project.root / "new.txt").write_text("a better answer\n")
     rung("review", "decide", item["id"], "approve", "--token", "x", "--reviewer", "A", wanted=1)
     rung("review", "decide", item["id"], "edit", "--token", item["token"], "--reviewer", "A", wanted=2)
-    done = rung(
-        "review", "decide", item["id"], "edit", "--token", item["token"], "--reviewer", "A",
-        "--text-file", "new.txt", "--reason", "1", "--json",
-    )  # fmt: skip
-    assert json.loads(done.stdout)["state"] == "edited"
+    _, done = ruled("edit", item, "--text-file", "new.txt", "--reason", "1", reviewer="A")
+    assert done["state"] == "edited"
     rung("review", "undo", item["id"], "--reviewer", "A")
     rung("review", "undo", item["id"], "--reviewer", "A", wanted=1)
     other = told("review", "next", "--reviewer", "A")
     row = {"messages": [*other["messages"][:-1], {"role": "assistant", "content": "whole"}], "code": "X"}
     (project.root / "row.json").write_text(json.dumps(row, indent=1))
-    held = ("--token", other["token"], "--reviewer", "A")
-    rung("review", "decide", other["id"], "edit", *held, "--row-file", "row.json")
+    ruled("edit", other, "--row-file", "row.json", reviewer="A")
     status = told("review", "status")
     assert status["states"]["edited"] == 1 and status["states"]["pending"] == 1
     last = told("review", "next", "--reviewer", "B")
     assert told("review", "next", "--reviewer", "C") == {"id": None, "waiting": 1}
-    rung("review", "decide", last["id"], "reject", "--token", last["token"], "--reviewer", "B", "--reason", "2")
+    ruled("reject", last, "--reason", "2", reviewer="B")
     status = told("review", "status")
     assert (status["decided"], status["total"]) == (2, 2)
     assert [person["name"] for person in status["reviewers"]] == ["A", "B"]
@@ -72,42 +67,30 @@ def test_review_by_script(rung, told, project, rows_of):
     assert missing["error"]["found"] == "r-999999"
 
 
-def test_decisions_by_mail(rung, told, project, rows_of):
-    write(project.root / "c.jsonl", rows_of(4))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+def test_decisions_by_mail(rung, told, imported, project, rows_of):
+    """A row as long as rows may be goes out to CSV and comes back, too."""
+    long = Example(chat_row("word " * 60_000, "yes"))
+    imported("c.jsonl", [*rows_of(4), long], "--as", "candidates")
     for name in ("out.csv", "out.jsonl"):
         rung("review", "export", "-o", name, "--assign", "mo")
     lines = [json.loads(line) for line in (project.root / "out.jsonl").read_text().splitlines()]
     lines[0]["decision"], lines[1]["decision"], lines[1]["text"] = "approve", "edit", "by mail"
     (project.root / "out.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = told("review", "import", "out.jsonl")
-    assert found == {"decided": 2, "open": 2, "conflicts": []}
+    assert found == {"decided": 2, "open": 3, "conflicts": []}
     text = (project.root / "out.csv").read_text().replace("answer 0,,,,", "answer 0,reject,,2,")
-    (project.root / "out.csv").write_text(text.replace("answer 2,,,,", "answer 2,reject,,2,"))
+    text = text.replace("answer 2,,,,", "answer 2,reject,,2,").replace(",yes,,,,", ",yes,approve,,,")
+    (project.root / "out.csv").write_text(text)
     clash = rung("review", "import", "out.csv", wanted=1)
     assert all(word in clash.stdout for word in ("mo", "r-000001", "approved", "reject"))
     status = told("review", "status")
-    assert (status["states"]["rejected"], status["states"]["edited"], status["reviewers"][0]["name"]) == (1, 1, "mo")
+    assert [status["states"][each] for each in ("rejected", "edited", "approved")] == [1, 1, 2]
+    assert status["reviewers"][0]["name"] == "mo"
     (project.root / "bad.jsonl").write_text(
         '{"id": "r-000003", "decision": "aprove"}\n{"id": "r-9", "decision": "reject"}\n'
     )
     bad = told("review", "import", "bad.jsonl", wanted=2)["error"]["problems"]
     assert [each["where"] for each in bad] == ["bad.jsonl:1", "bad.jsonl:2"] and "aprove" in bad[0]["message"]
-
-
-def test_freeze_from_the_shell(rung, told, project, rows_of):
-    write(project.root / "a.jsonl", rows_of(60))
-    rung("data", "import", "a.jsonl")
-    rung("data", "freeze", wanted=1)
-    (project.root / "rung.toml").write_text('[review]\npool = "trust"\n')
-    tried = told("data", "freeze", "--dry-run")
-    assert tried["sizes"]["train"] == 48 and not (project.root / "datasets" / "v001").exists()
-    done = told("data", "freeze")
-    assert done["version"] == "v001" and sum(split["rows"] for split in done["splits"].values()) == 60
-    write(project.root / "b.jsonl", rows_of(10, 500))
-    rung("data", "import", "b.jsonl")
-    again = told("data", "freeze")
-    assert again["version"] == "v002" and sum(split["rows"] for split in again["splits"].values()) == 70
 
 
 def test_invite_prints_a_link(rung, project):
@@ -134,10 +117,9 @@ def test_invite_prints_a_link(rung, project):
     ],
 )
 def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
-    rung, project, rows_of, name: str, data: bytes | None, said: list[str]
+    rung, imported, project, rows_of, name: str, data: bytes | None, said: list[str]
 ):
-    write(project.root / "c.jsonl", rows_of(2))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    imported("c.jsonl", rows_of(2), "--as", "candidates")
     rung("review", "export", "-o", "out.csv")
     if data is not None:
         (project.root / name).write_bytes(data)
@@ -145,19 +127,8 @@ def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
     assert all(datum in told for datum in said) and "Errno" not in told and "bad.jsonl:1" not in told
 
 
-def test_a_long_row_goes_out_to_csv_and_comes_back(rung, told, project):
-    long = {"messages": [{"role": "user", "content": "word " * 60_000}, {"role": "assistant", "content": "yes"}]}
-    (project.root / "c.jsonl").write_text(json.dumps(long) + "\n")
-    rung("data", "import", "c.jsonl", "--as", "candidates")
-    rung("review", "export", "-o", "out.csv")
-    text = (project.root / "out.csv").read_text().replace(",yes,,,,", ",yes,approve,,,")
-    (project.root / "out.csv").write_text(text)
-    assert told("review", "import", "out.csv", "--reviewer", "mo")["decided"] == 1
-
-
-def test_a_folder_that_is_made_for_an_output_is_told(rung, project, rows_of):
-    write(project.root / "c.jsonl", rows_of(2))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+def test_a_folder_that_is_made_for_an_output_is_told(rung, imported, project, rows_of):
+    imported("c.jsonl", rows_of(2), "--as", "candidates")
     assert "new/deep" in rung("review", "export", "-o", "new/deep/out.csv").stderr
     assert not rung("review", "export", "-o", "new/deep/more.csv").stderr
     rung("review", "export", "-o", "other/out.xlsx", wanted=2)
@@ -165,23 +136,20 @@ def test_a_folder_that_is_made_for_an_output_is_told(rung, project, rows_of):
     assert "c.jsonl" in rung("review", "export", "-o", "c.jsonl/out.csv", wanted=2).stderr
 
 
-def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, project, rows_of):
+def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, imported, ruled, project, rows_of):
     """By the decision itself, while the sample goes on; then in both states, at the freeze and on the card."""
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n[project]\nperson = 'dana'\n")
-    write(project.root / "pool.jsonl", rows_of(40))
-    rung("data", "import", "pool.jsonl")
+    imported("pool.jsonl", rows_of(40))
     notes = []
     for number in range(4):
-        item = told("review", "next")
-        verdict = "reject" if number == 1 else "approve"
-        made = told("review", "decide", item["id"], verdict, "--token", item["token"])
-        notes.append("note" in made)
+        notes.append("note" in ruled("reject" if number == 1 else "approve")[1])
         (sample,) = told("review", "status")["samples"]
         assert sample["failed"] == (number >= 1)
     assert notes == [False, True, False, False]
     stages = {each["name"]: each for each in told("status")["stages"]}
     assert stages["review"]["state"] == "needs_you" and stages["review"]["command"] == "rung review sample"
     tried = told("data", "freeze", "--dry-run")
+    assert tried["sizes"]["train"] and not (project.root / "datasets" / "v001").exists()
     made = told("data", "freeze")
     for samples in (tried["samples"], made["review"]["samples"]):
         assert [(each["failed"], each["found"], each["allowed"]) for each in samples] == [(True, 1, 0)]
@@ -191,54 +159,39 @@ def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, project, row
     assert next(line for line in card.splitlines() if "4 of 4" in line).endswith("**")  # set apart: it failed
 
 
-def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung, told, project, rows_of):
+def test_faults_of_rows_that_nobody_decided_stand_on_no_card(rung, told, imported, ruled, project, rows_of):
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n")
-    write(project.root / "test.jsonl", rows_of(3))
-    write(project.root / "pool.jsonl", rows_of(40, 100))
-    rung("data", "import", "test.jsonl", "--as", "test")
-    rung("data", "import", "pool.jsonl")
+    imported("test.jsonl", rows_of(3), "--as", "test")
+    imported("pool.jsonl", rows_of(40, 100))
+    rung("data", "freeze", wanted=1)
     for _ in range(3):
-        item = told("review", "next")
-        rung("review", "decide", item["id"], "approve", "--token", item["token"])
+        ruled("approve")
     made = told("data", "freeze", "--test-only")
     assert [(each["role"], each["found"]) for each in made["review"]["samples"]] == [("test", 0)]
 
 
 @pytest.mark.parametrize("verdict", ["unsure", "flag"])
-def test_one_person_alone_can_always_finish(rung, told, project, rows_of, verdict: str):
+def test_one_person_alone_can_always_finish(rung, told, imported, ruled, project, rows_of, verdict: str):
     """A row that the project's own person is not sure of comes back last, on its own, by name, and after an undo."""
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n[review]\npool = 'all'\n")
-    write(project.root / "test.jsonl", rows_of(3))
-    rung("data", "import", "test.jsonl", "--as", "test")
-
-    def given(*more: str):
-        return told("review", "next", *more)
-
-    def rule(item, verdict: str):
-        rung("review", "decide", item["id"], verdict, "--token", item["token"])
-
-    first = given()
-    rule(first, verdict)
-    for _ in range(2):
-        other = given()
-        assert other["id"] != first["id"]
-        rule(other, "approve")
-    assert given()["id"] == given("--row", first["id"])["id"] == first["id"]
-    assert [finding["kind"] for finding in given()["findings"]] == ["later"]
-    rule(given(), verdict)
-    assert told("review", "undo", first["id"])["state"] == "pending"
-    rule(given("--row", first["id"]), "approve")
-    assert given() == {"id": None, "waiting": 0}
+    imported("test.jsonl", rows_of(3), "--as", "test")
+    first = ruled(verdict)[0]["id"]
+    assert first not in [ruled("approve")[0]["id"] for _ in range(2)]
+    item = told("review", "next")
+    assert item["id"] == told("review", "next", "--row", first)["id"] == first
+    assert [finding["kind"] for finding in item["findings"]] == ["later"]
+    ruled(verdict)
+    assert told("review", "undo", first)["state"] == "pending"
+    ruled("approve", told("review", "next", "--row", first))
+    assert told("review", "next") == {"id": None, "waiting": 0}
     rung("data", "freeze", "--test-only")
 
 
-def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, told, project, rows_of):
+def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, told, imported, ruled, project, rows_of):
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n")
-    write(project.root / "c.jsonl", rows_of(1))
-    rung("data", "import", "c.jsonl", "--as", "candidates")
+    imported("c.jsonl", rows_of(1), "--as", "candidates")
     rung("review", "invite", "mo")
-    item = told("review", "next")
-    rung("review", "decide", item["id"], "unsure", "--token", item["token"])
+    item, _ = ruled("unsure")
     for more in ((), ("--row", item["id"])):
         nothing = told("review", "next", *more)
         assert nothing == {"id": None, "waiting": 1, "mine": [item["id"]]}
@@ -247,7 +200,7 @@ def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, to
     assert told("review", "next")["id"] == item["id"]
 
 
-async def test_a_frozen_version_has_one_hash_everywhere(rung, told, project, rows_of):
+async def test_a_frozen_version_has_one_hash_everywhere(rung, told, imported, project, rows_of):
     """In text, status, card, log and on the screen, frozen now or before; each split's own hash is the manifest's."""
     from hashlib import sha256
 
@@ -258,8 +211,7 @@ async def test_a_frozen_version_has_one_hash_everywhere(rung, told, project, row
 
     (project.root / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "dana"\n')
     for role, rows in (("test", rows_of(20)), ("pool", rows_of(60, 20))):
-        write(project.root / f"{role}.jsonl", rows)
-        rung("data", "import", f"{role}.jsonl", "--as", role)
+        imported(f"{role}.jsonl", rows, "--as", role)
     assert told("status")["dataset"] is None
     first, again = (rung("data", "freeze").stdout for _ in range(2))
     folder = project.root / "datasets" / "v001"

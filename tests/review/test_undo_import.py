@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ def state(told) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
-def test_the_last_import_is_taken_back_whole(rung, told, project, rows_of, role: str):
+def test_the_last_import_is_taken_back_whole(rung, told, imported, project, rows_of, role: str):
     """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
-    rung("data", "import", write(project, "a.jsonl", rows_of(20)))
+    imported("a.jsonl", rows_of(20))
     before = state(told)
     more = write(project, "b.jsonl", [*rows_of(30, 15), *rows_of(2, 16)])
     first = told("data", "import", more, "--as", role)["files"][0]
@@ -48,30 +47,29 @@ def test_the_last_import_is_taken_back_whole(rung, told, project, rows_of, role:
     assert "undo" in done.stderr
 
 
-def test_what_something_stands_on_stays(rung, told, project, rows_of):
-    """Decided rows, frozen rows; and a fix that came later is undone first."""
-    rung("data", "import", write(project, "a.jsonl", rows_of(3)), "--as", "candidates")
-    item = told("review", "next", "--reviewer", "dana")
-    rung("review", "decide", item["id"], "approve", "--token", item["token"], "--reviewer", "dana")
-    done = rung("data", "undo", "--json", wanted=1)
-    assert json.loads(done.stdout)["error"]["where"] == "a.jsonl" and item["id"] in done.stdout
-    rung("data", "import", write(project, "b.jsonl", rows_of(5, 50)))
+def test_what_something_stands_on_stays(rung, told, imported, ruled, rows_of):
+    """Decided rows; an import that came later is undone first."""
+    imported("a.jsonl", rows_of(3), "--as", "candidates")
+    item, _ = ruled("approve")
+    error = told("data", "undo", wanted=1)["error"]
+    assert error["where"] == "a.jsonl" and item["id"] in error["message"]
+    imported("b.jsonl", rows_of(5, 50))
     rung("data", "undo")
     assert told("review", "status")["states"].get("approved") == 1
 
 
-def test_frozen_rows_stay(rung, project, rows_of):
+def test_frozen_rows_stay(rung, told, imported, project, rows_of):
     project.settings_file.write_text('[review]\npool = "trust"\n')
-    rung("data", "import", write(project, "a.jsonl", rows_of(40)))
+    imported("a.jsonl", rows_of(40))
     rung("data", "freeze", "--test-only")
-    done = rung("data", "undo", "--json", wanted=1).stdout
-    assert json.loads(done)["error"]["where"] == "a.jsonl" and "v001" in done
+    error = told("data", "undo", wanted=1)["error"]
+    assert error["where"] == "a.jsonl" and "v001" in error["message"]
 
 
-def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, project, rows_of):
+def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project, rows_of):
     project.settings_file.write_text("[review]\nsample = 10\n")
-    rung("data", "import", write(project, "a.jsonl", rows_of(20)))
-    rung("data", "import", write(project, "b.jsonl", rows_of(20, 30)))
+    imported("a.jsonl", rows_of(20))
+    imported("b.jsonl", rows_of(20, 30))
     rung("review", "next", "--reviewer", "dana")
     rung("data", "undo", wanted=1)
 
