@@ -46,6 +46,8 @@ def test_quick_commands_and_public_names_load_nothing_heavy(tmp_path):
     assert loaded_after(RUN.format(commands=commands[:3]), str(tmp_path), ("numpy", "curation")) == []
     names = "import rung, rung.status, curation.review, training.gates.clearance"
     assert loaded_after(f"{RUN.format(commands=commands)}\n{names}", str(tmp_path)) == []
+    assert loaded_after("import curation.store", str(tmp_path), ("sqlalchemy",)) == []
+    assert loaded_after("import curation.review", str(tmp_path), ("alembic", "numpy")) == []
 
 
 SCREENS = """

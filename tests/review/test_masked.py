@@ -10,11 +10,10 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.mask import cut_apart, mask
-from curation.review import next_item, open_desk
+from curation.review import next_item
 from curation.review.item import OtherDecision, hidden_words, is_unmasked, log_unmasked, veiled
 from curation.review.ruling import Ruling, edited
 from workspace.errors import RungError
-from workspace.settings import load_settings
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
 CALL = {"function": {"name": "dial", "arguments": {"phone": 4155550132, "count": 3, "note": f"to {MAIL}"}}}
@@ -54,6 +53,10 @@ def test_a_cut_halves_nothing():
     assert cut_apart("short", 120) == "short" and cut_apart("y" * 200, 120) == "y" * 120
 
 
+def unmasked(desk):
+    return desk.store.events(kind="unmasked")
+
+
 def seconds(text: str) -> float:
     """CPU-seconds of masking."""
     start = time.process_time()
@@ -64,7 +67,7 @@ def seconds(text: str) -> float:
 @pytest.mark.parametrize("part", ["GB12 ", "10.1.2.3 "])
 def test_masking_takes_four_times_as_long_for_four_times_the_text(part: str):
     """The start of an IBAN or an address once copied the rest of the text each time: sixteen times as long."""
-    assert seconds(part * 240_000) < 9 * seconds(part * 60_000)
+    assert seconds(part * 64_000) < 9 * seconds(part * 16_000)
 
 
 def test_what_stands_before_an_address_still_tells():
@@ -72,40 +75,21 @@ def test_what_stands_before_an_address_still_tells():
     assert masked.split(", ") == ["[IBAN]", "version 10.1.2.3", "host [IP]"]
 
 
-def test_the_shell_masks_too_and_the_log_tells_who_looked(rung, project):
-    row = chat_row(f"Call {PHONE}", f"We wrote to {MAIL}.")
-    (project.root / "c.jsonl").write_text(json.dumps(row) + "\n")
-    rung("data", "import", "c.jsonl", "--as", "candidates")
-    masked = rung("review", "next", "--reviewer", "dana").stdout
-    assert "Call [PHONE]" in masked and "--unmask" in masked
-    assert PHONE not in masked and MAIL not in masked
-    desk = open_desk(project, load_settings(project.settings_file))
-    assert desk.store.events(kind="unmasked") == []
-    shown = rung("review", "next", "--reviewer", "dana", "--unmask").stdout
-    assert PHONE in shown and MAIL in shown
-    (event,) = desk.store.events(kind="unmasked")
-    assert (event.actor, event.ref) == ("dana", "r-000001") and PHONE not in str(event)
-    desk.store.close()
-    assert PHONE not in rung("review", "next", "--reviewer", "dana", "--json").stdout
-    chain = rung("why", "r-000001").stdout
-    assert "Call [PHONE]" in chain and MAIL not in chain and "dana" in chain
-
-
-def test_a_script_sees_masks_and_writes_none(desk, rung, told):
-    """`--json` hides as the screens do; an edit that holds a mask is refused, and the row stays as it is."""
+def test_the_shell_masks_and_writes_no_mask_and_the_log_tells_who_looked(desk, rung, told):
+    """`--json`, which alone shows other keys, hides too; an edit that holds a mask is refused: the row stays."""
     said = f"We called {PHONE}."
-    desk.store.add([Example(chat_row(f"Call {PHONE}", said))], role="candidates")
-    name = desk.store.rows()[-1].id
+    row = {**chat_row(f"Call {PHONE}", said), "contact": MAIL}
+    name = desk.store.add([Example(row)], role="candidates").ids[0]
     asks = ("review", "next", "--reviewer", "dana", "--row", name)
-    shown = told(*asks)
-    assert (
-        shown["answer"] == said.replace(PHONE, "[PHONE]")
-        and shown["hidden"] == {"PHONE": 1}
-        and PHONE not in str(shown)
-    )
+    shown, text = told(*asks), rung(*asks).stdout
+    assert shown["answer"] == said.replace(PHONE, "[PHONE]") and shown["hidden"] == {"PHONE": 1}
+    assert "Call [PHONE]" in text and "--unmask" in text
+    assert not any(part in str(shown) + text for part in (PHONE, MAIL)) and unmasked(desk) == []
+    assert PHONE in rung(*asks, "--unmask").stdout
     whole = told(*asks, "--unmask")
-    assert whole["answer"] == said and whole["hidden"] == {}
-    assert [event.ref for event in desk.store.events(kind="unmasked")] == [name]
+    assert (whole["answer"], whole["row"]["contact"], whole["hidden"]) == (said, MAIL, {})
+    assert [(event.actor, event.ref) for event in unmasked(desk)] == [("dana", name)] * 2
+    assert not any(part in str(unmasked(desk)) for part in (PHONE, MAIL))
     for text, refused in (("We called [PHONE]!", True), (f"We rang {PHONE}.", False)):
         (desk.project.root / "new.txt").write_text(text)
         edit = ("decide", name, "edit", "--token", whole["token"], "--text-file", "new.txt")
@@ -125,11 +109,10 @@ def test_the_whole_row_as_a_script_sees_it_is_not_written_over_keys_that_are_mas
     assert "[EMAIL]" in str(edited(example, Ruling("edit", text="Ask [EMAIL].")))
 
 
-def test_the_log_tells_who_saw_what_a_script_alone_is_shown(desk, rung, told):
-    desk.store.add([Example({**chat_row("Call back", "Yes."), "contact": PHONE})], role="candidates")
-    name = desk.store.rows()[-1].id
+def test_what_a_script_alone_is_shown_is_logged_where_it_is_shown(desk, rung, told):
+    name = desk.store.add([Example({**chat_row("Call back", "Yes."), "contact": PHONE})], role="candidates").ids[0]
     asks = ("review", "next", "--reviewer", "dana", "--row", name)
     assert PHONE not in str(told(*asks)) and PHONE not in rung(*asks, "--unmask").stdout
-    assert desk.store.events(kind="unmasked") == []
+    assert unmasked(desk) == []
     assert PHONE in str(told(*asks, "--unmask"))
-    assert [event.ref for event in desk.store.events(kind="unmasked")] == [name]
+    assert [event.ref for event in unmasked(desk)] == [name]

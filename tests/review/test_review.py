@@ -60,23 +60,6 @@ def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str):
     assert [(each.item, each.waiting) for each in (next_item(desk, who) for who in ("dana", "mo"))] == [(None, 0)] * 2
 
 
-def test_a_skipped_row_is_not_lost_with_the_person(make_desk):
-    clock = Clock()
-    desk = make_desk(clock, lease_seconds=60, candidates=1)
-    settle(desk, "dana", "skip")
-    assert next_item(desk, "mo").item is None
-    clock.now += 61
-    assert take(desk, "mo").id == "r-000001"
-
-
-def test_unsure_goes_to_a_second_person_whose_word_counts(make_desk, url: str):
-    desk = make_desk(url=url, candidates=1)
-    settle(desk, "dana", "unsure")
-    turn = next_item(desk, "dana")
-    assert (turn.item, turn.waiting) == (None, 1)
-    assert settle(desk, "mo", "reject").state == "rejected"
-
-
 def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     clock = Clock()
     desk = make_desk(clock, url=url, lease_seconds=60, candidates=1)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from curation.review import Ruling, decide, decide_all, draw_again, known_reviewer, next_item, plans, progress
 from curation.review.progress import most_faulty
+from curation.review.queue import draw
 from curation.store.tables import rows
 from workspace.errors import Refusal, RungError
 
@@ -31,31 +32,16 @@ def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk, r
     desk.store.add(rows_of(100, 100), role="pool")
     progress(desk)
     assert [(plan.population, plan.size) for plan in plans(desk.store)] == [(200, 20)]
-    drawn = {row.id for row in desk.store.rows() if row.in_sample}
+    found = desk.store.rows()
+    drawn = {row.id for row in found if row.in_sample}
     assert drawn & {f"r-{n:06d}" for n in range(101, 201)}
+    by_seed = draw(desk.settings.dataset.seed, [row.content_hash for row in found], 20)
+    assert drawn == {found[index].id for index in by_seed}
     take(desk, "dana")
     desk.store.add(rows_of(50, 200), role="pool")
     progress(desk)
     assert [(plan.population, plan.size) for plan in plans(desk.store)] == [(200, 20), (50, 20)]
     assert {row.id for row in desk.store.rows() if row.in_sample} > drawn
-
-
-def test_the_same_seed_draws_the_same_rows(make_desk, rows_of, tmp_path):
-    from curation.review import Desk, refresh_queue
-    from curation.store import open_store
-    from workspace.folder import Project
-    from workspace.settings import Settings
-
-    found = []
-    for name, seed in (("a", 13), ("b", 13), ("c", 14)):
-        settings = Settings.model_validate({"review": {"sample": 10}, "dataset": {"seed": seed}})
-        (tmp_path / name).mkdir()
-        with open_store(Project(tmp_path / name), settings) as store:
-            desk = Desk(store, Project(tmp_path / name), settings)
-            desk.store.add(rows_of(60), role="pool")
-            refresh_queue(store, settings)
-            found.append([row.id for row in store.rows() if row.in_sample])
-    assert found[0] == found[1] != found[2] and len(found[0]) == 10
 
 
 def test_a_sample_that_took_every_row_out_leaves_no_fault_behind(make_desk):

@@ -1,11 +1,5 @@
 from __future__ import annotations
 
-import signal
-import sqlite3
-import subprocess
-import sys
-import tempfile
-
 import pytest
 from databases import first_schema
 from sqlalchemy import insert
@@ -32,23 +26,20 @@ def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of):
         again = store.add(rows[3:] + rows_of(1, 9), role="pool")
         assert again.ids == ("r-000004", "r-000005", "r-000006") and again.new == ["r-000006"]
         assert store.add(rows[:1], role="test").new == ["r-000007"]
+        twice = rows_of(1, 5) * 2
+        assert list(store.add(twice, role="validation").twin) == [0, 1]
+        assert len(store.add(twice, role="candidates", twins=True).new) == 2, "each line of a file counts"
     with opened(project, url) as store:
         found = store.rows(role="pool")
         assert [row.example.row for row in found[:5]] == [row.row for row in rows]
         assert [row.line for row in found[:5]] == [1, 2, 3, 4, 5] and found[2].meta == {"n": 2}
         assert store.row("r-000007").role == "test"
-        assert store.counts() == {"pool": {"unreviewed": 6}, "test": {"unreviewed": 1}}
+        counts = {"pool": {"unreviewed": 6}, "candidates": {"pending": 2}}
+        assert store.counts() == {**counts, "test": {"unreviewed": 1}, "validation": {"unreviewed": 1}}
         with pytest.raises(RungError, match="r-000099"):
             store.row("r-000099")
         with pytest.raises(RungError, match='"row 1"'):
             store.row("row 1")
-
-
-def test_a_twin_in_one_call_is_known_unless_each_line_counts(project: Project, rows_of):
-    row = rows_of(1)[0]
-    with opened(project, "") as store:
-        assert list(store.add([row, row], role="pool").twin) == [0, 1]
-        assert len(store.add([*rows_of(1, 5), *rows_of(1, 5)], role="pool", twins=True).new) == 2
 
 
 def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows_of):
@@ -136,19 +127,6 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Proj
         assert project.database_file.read_bytes() == before
 
 
-def test_the_copy_before_an_upgrade_holds_what_stands_only_in_the_log_so_far(project: Project, rows_of):
-    from curation.store import engine
-
-    copy = project.root / "rung.db.before-0002"
-    with opened(project, "") as store:
-        store.add(rows_of(3), role="pool")
-        engine._copy(project.database_file, copy)
-        store.add(rows_of(1, 9), role="pool")
-        engine._copy(project.database_file, copy)
-    with sqlite3.connect(copy) as found:
-        assert found.execute("SELECT count(*) FROM rows").fetchone() == (3,)
-
-
 @pytest.mark.parametrize("content", [b"not a database at all, but a text " * 40, b"SQLite format 3\0" + b"\xff" * 4096])
 def test_a_damaged_file_is_a_sentence(project: Project, content: bytes):
     project.database_file.write_bytes(content)
@@ -182,46 +160,3 @@ def test_a_database_holds_the_rows_of_one_project(project: Project, postgres, ro
     own = Settings.model_validate({"project": {"name": "tb"}, "store": {"url": f"{url}?options=-csearch_path%3Dtb"}})
     with open_store(project, own) as store:
         assert store.rows() == []
-
-
-def test_a_full_disk_loses_nothing(project: Project, rows_of):
-    """SQLite's page limit gives the error of a full disk, also for the disk of temporary files."""
-    with opened(project, "") as store:
-        store.add(rows_of(20), role="pool")
-        with store.engine.connect() as connection:
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-            connection.connection.dbapi_connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(RungError, match=tempfile.gettempdir()):
-            store.add(rows_of(3000, 100), role="pool")
-        assert len(store.rows()) == 20
-
-
-def test_opening_costs_no_heavy_import():
-    code = (
-        "import sys, curation.store; early = [m for m in ['sqlalchemy'] if m in sys.modules]; import curation.review;"
-        "print(early + [m for m in ('alembic', 'scipy', 'numpy', 'sklearn') if m in sys.modules])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
-
-
-def test_killed_in_the_middle_of_a_write_keeps_the_last_whole_one(project: Project, rows_of):
-    code = """
-import os, signal, sys
-from pathlib import Path
-from curation.example import Example, chat_row
-from curation.store import open_store
-from workspace.folder import Project
-from workspace.settings import Settings
-store = open_store(Project(Path(sys.argv[1])), Settings())
-store.add([Example(chat_row("q", "a"))], role="pool")
-with store.write() as connection:
-    store.add([Example(chat_row(f"q{i}", "a")) for i in range(500)], role="pool", connection=connection)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    command = [sys.executable, "-X", "fork", "-c", code, str(project.root)]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    with opened(project, "") as store:
-        assert len(store.rows()) == 1
-        assert store.add(rows_of(1), role="pool").new == ["r-000002"]

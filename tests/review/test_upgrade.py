@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from databases import first_on_sqlite, first_schema
 from deciding import settle
 from sqlalchemy import insert, text
 
+from curation.example import Example, chat_row
 from curation.review import Desk, Ruling, decide_all, open_desk, progress, undo
 from curation.store import Store, open_store
 from curation.store.engine import HEAD
@@ -23,9 +25,10 @@ def opened(project: Project, url: str) -> Store:
     return open_store(project, Settings.model_validate({"store": {"url": url}}))
 
 
-def test_nothing_is_lost_in_the_upgrade(project: Project, url: str):
+def test_nothing_is_lost_in_the_upgrade_and_work_goes_on(project: Project, url: str):
     first_schema(project, url)
-    with opened(project, url) as store:
+    settings = Settings.model_validate({"store": {"url": url}, "review": {"pool": "all"}})
+    with open_store(project, settings) as store:
         rows = {row.id: row for row in store.rows(excluded=None)}
         states = [rows[name].state.replace("leased", "pending") for name in sorted(rows)]  # its lease ended long ago
         assert states == ["edited", "rejected", "skipped", "approved", *["pending"] * 5, "approved"]
@@ -41,18 +44,12 @@ def test_nothing_is_lost_in_the_upgrade(project: Project, url: str):
         assert [verdict for _, verdict in log] == [
             "approve", "edit", "reject", "approve", "undo", "skip", "unsure", "approve",
         ]  # fmt: skip
-
-
-def test_work_goes_on_where_it_was(project: Project, url: str):
-    first_schema(project, url)
-    settings = Settings.model_validate({"store": {"url": url}, "review": {"pool": "all"}})
-    with open_store(project, settings) as store:
         desk = Desk(store, project, settings)
         assert progress(desk).decided == 4
         undo(desk, "r-000001", "dana")
         settle(desk, "dana", "approve", want="r-000001")
         assert store.row("r-000001").state == "approved"
-        new = store.add([item_row(1)], role="pool").new
+        new = store.add([Example(chat_row("New question", "an answer"))], role="pool").new
         assert new == ["r-000011"], "a number is never given twice"
 
 
@@ -83,11 +80,11 @@ def test_an_older_file_put_in_place_later_is_copied_too(project: Project):
             if "before" not in path.name:
                 path.unlink()
         first_on_sqlite(project.database_file)
-        if changed:
-            with sqlite3.connect(project.database_file) as connection:
-                connection.execute("INSERT INTO facts VALUES ('later', 'x')")
-        with opened(project, ""):
-            pass
+        with closing(sqlite3.connect(project.database_file, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            if changed:
+                connection.execute("INSERT INTO facts VALUES ('later', 'x')")  # stands in the log alone so far
+            opened(project, "").close()
     copies = sorted(project.root.glob("rung.db.before-*"))
     assert [path.name for path in copies] == [f"rung.db.before-{HEAD}", f"rung.db.before-{HEAD}.2"]
     counts = []
@@ -117,12 +114,6 @@ def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeyp
     with sqlite3.connect(project.database_file) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
         assert "place" not in [column[1] for column in connection.execute("PRAGMA table_info(rows)")]
-
-
-def item_row(number: int):
-    from curation.example import Example, chat_row
-
-    return Example(chat_row(f"New question {number}", "an answer"))
 
 
 def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk, rows_of):

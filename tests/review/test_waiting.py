@@ -1,4 +1,4 @@
-"""The count of waiting rows is kept, not made for each item; it is right whatever changed the queue, and no step of a
+"""The count of waiting rows is kept, not made for each item (test_waiting_property.py: it is right), and no step of a
 decision goes through all rows."""
 
 from __future__ import annotations
@@ -7,41 +7,14 @@ from typing import Any
 
 import pytest
 from deciding import held_before, settle
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import event, insert, text
 
-from curation.review import Desk, Ruling, decide_all, known_reviewer, undo
+from curation.review import Ruling, decide_all, known_reviewer, undo
 from curation.review.service import contest
 from curation.store.tables import tally
-from curation.store.waiting_rows import MANY, WAITING, waiting
+from curation.store.waiting_rows import MANY, is_due, waiting
 
-ROWS = "queued <> '' AND change_id IS NULL"
 APPROVE, EDIT, REJECT = Ruling("approve"), Ruling("edit", text="another answer"), Ruling("reject")
-
-
-def counted(connection: Connection) -> tuple[int, int]:
-    total, open_ = (
-        connection.execute(text(f"SELECT count(*) FROM rows WHERE {ROWS} {more}")).scalar_one()
-        for more in ("", "AND state IN ('pending', 'skipped', 'unsure')")
-    )
-    return total, open_
-
-
-def agree(desk: Desk) -> tuple[int, int]:
-    with desk.store.read() as connection:
-        found = waiting(connection)
-        assert found == counted(connection)
-        return found
-
-
-def is_kept(desk: Desk) -> bool:
-    with desk.store.read() as connection:
-        return connection.execute(text(f"SELECT value FROM facts WHERE key = '{WAITING}'")).first() is not None
-
-
-def one(desk: Desk, reviewer: str, ruling: Ruling) -> str:
-    made = settle(desk, reviewer, ruling.verdict, text=ruling.text)
-    agree(desk)
-    return made.id
 
 
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
@@ -49,11 +22,11 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: 
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
     desk = make_desk(candidates=1)
     token = held_before(desk, "eli", "r-000001")
-    name = one(desk, "dana", APPROVE)
+    name = settle(desk, "dana", "approve").id
     assert contest(desk, known_reviewer(desk.store, "eli"), name, token, REJECT) == "unsure"
-    assert one(desk, "fay", Ruling(verdict)) == name
+    assert settle(desk, "fay", verdict).id == name
     assert desk.store.row(name).state == "unsure" and desk.store.row(name).decision is None
-    assert one(desk, "gus", REJECT) == name
+    assert settle(desk, "gus", "reject").id == name
     assert desk.store.row(name).state == "rejected" and desk.store.row(name).reviewer == "gus"
     undo(desk, name, "gus")
     undo(desk, name, "eli")
@@ -62,12 +35,12 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: 
 
 def test_many_entries_are_put_together(make_desk, url: str):
     desk = make_desk(url=url, candidates=9)
-    one(desk, "dana", APPROVE)
+    settle(desk, "dana", "approve")
     with desk.store.write() as connection:  # rows that ceased to wait and began again, many times
         connection.execute(insert(tally), [{"waiting": way} for way in (1, -1) * (MANY // 2)])
-    one(desk, "dana", REJECT)
-    assert agree(desk) == (9, 7) and is_kept(desk)
+    settle(desk, "dana", "reject")
     with desk.store.read() as connection:
+        assert waiting(connection) == (9, 7) and not is_due(connection)
         assert connection.execute(text("SELECT count(*) FROM tally")).scalar_one() == 1
 
 
@@ -76,7 +49,7 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
     """The database's own query plan, for every statement of a decision."""
     desk = make_desk(url=url, candidates=60)
     decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
-    one(desk, "dana", APPROVE)
+    settle(desk, "dana", "approve")
     asked: list[tuple[str, Any]] = []
     event.listen(
         desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
@@ -99,7 +72,7 @@ def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str)
     event.listen(
         desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
     )
-    one(desk, "dana", APPROVE)
+    settle(desk, "dana", "approve")
     first = [each for each in asked if "LIMIT" in each[0] and "rows.place" in each[0] and "SKIP LOCKED" in each[0]]
     assert len(first) == 2, "the pending and the unsure"
     for words, given in first:
