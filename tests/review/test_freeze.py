@@ -56,8 +56,7 @@ def test_a_test_set_taken_from_the_pool_stays_too(make_desk):
     assert whole.manifest.review["states"] == {"trusted": 150} and whole.manifest.review["by_person"] == 0
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize(("split", "gone"), [("train", False), ("test", True)])
 def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(desk, split, gone: bool):
     approve_all(desk)
     first = frozen(desk)

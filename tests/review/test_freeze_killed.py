@@ -1,48 +1,14 @@
-"""A freeze that is killed at any point leaves nothing or everything."""
+"""A freeze that is killed before any of its file operations (tests/faults/test_killed.py: at a few moments)."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 from freezing import frozen, rows
-
-from curation.split.manifest import load_split, newest_dataset, read_manifest
-
-KILLED = """
-import os, signal, sys, threading, time
-from pathlib import Path
-from curation.split.freeze import freeze
-from workspace.folder import Project
-from workspace.settings import Settings
-def watch(folder, seen):
-    while True:
-        if any(folder.glob(seen)):
-            os.kill(os.getpid(), signal.SIGKILL)
-project = Project(Path(sys.argv[1]))
-threading.Thread(target=watch, args=(project.datasets, sys.argv[2]), daemon=True).start()
-freeze(project, Settings.model_validate({"review": {"pool": "trust"}}))
-"""
-
-
-@pytest.mark.parametrize("seen", [".tmp/v001", ".tmp/v001/train.jsonl", ".tmp/v001/manifest.json", "v001"])
-def test_killed_at_any_point_it_leaves_nothing_or_everything(make_desk, seen: str):
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(400, 1), role="pool")
-    command = [sys.executable, "-X", "fork", "-c", KILLED, str(desk.project.root), seen]
-    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
-    for folder in desk.project.datasets.glob("v*"):
-        assert sum(len(load_split(folder, split)) for split in read_manifest(folder).splits) == 400
-    assert (newest_dataset(desk.project) is None) == (not list(desk.project.datasets.glob("v*")))
-    done = frozen(desk)
-    assert {event.ref for event in desk.store.events(kind="freeze")} == {"v001"}
-    assert done.manifest.version == "v001" and not (desk.project.datasets / ".tmp").exists()
-
 
 AT_OPERATION = """
 import json, os, shutil, signal, sys
@@ -96,4 +62,5 @@ def test_killed_before_any_file_operation_it_leaves_nothing_or_everything(make_d
     left = json.loads(ended.stdout)
     there = left.index([["v001", 40]])
     assert there > 15 and left == [[]] * there + [[["v001", 40]]] * (len(left) - there)
-    assert frozen(desk).manifest.version == "v001"
+    assert frozen(desk).manifest.version == "v001" and not (desk.project.datasets / ".tmp").exists()
+    assert {event.ref for event in desk.store.events(kind="freeze")} == {"v001"}

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from curation.example import Example, chat_row
-from curation.review import Desk, Ruling, decide, next_item, progress, undo
+from curation.review import Desk, Ruling, decide, invite, next_item, progress, undo
 from curation.review.guideline import reasons_in
 from curation.review.people import person_progress
 from curation.store.records import Link
@@ -65,8 +65,8 @@ def test_the_policy_on_edits_holds_for_edits_made_before(make_desk, rows_of):
     assert strict.store.row("r-000001").example.answer == "better"
 
 
-def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk, url: str):
-    desk = make_desk(url=url, candidates=1)
+def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk):
+    desk = make_desk(candidates=1)
     take(desk, "dana", "edit", "better")
     desk.store.queue(["r-000001"], "guideline v2", "guideline")
     _, item = take(desk, "mo", "approve")
@@ -76,12 +76,9 @@ def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk, url: str
 
 
 @pytest.mark.parametrize("role", ["adjudicator", "lead"])
-def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk, url: str, rows_of, role: str):
-    from curation.review import invite
-
-    desk = make_desk(url=url)
+def test_a_flag_goes_to_the_one_who_ends_disagreements(make_desk, role: str):
+    desk = make_desk(candidates=1)
     invite(desk.store, "lena", role=role)
-    desk.store.add(rows_of(1), role="candidates")
     assert take(desk, "dana", "flag")[0].state == "unsure"
     assert next_item(desk, "mo").item is None
     assert take(desk, "lena", "reject")[0].state == "rejected"

@@ -8,7 +8,7 @@ import pytest
 from deciding import settle, take
 
 from curation.example import Example
-from curation.review import Ruling, decide, next_item, progress
+from curation.review import Ruling, decide, progress
 from curation.review import undo as take_back
 from workspace.errors import Refusal, RungError
 
@@ -25,16 +25,6 @@ class Clock:
         return self.now
 
 
-def test_test_rows_come_first_and_a_held_row_is_given_again(make_desk, url: str, rows_of):
-    desk = make_desk(url=url, own=2)
-    desk.store.add(rows_of(2, 10), role="test")
-    first = take(desk, "dana")
-    assert (first.role, first.id) == ("test", "r-000003")
-    assert take(desk, "dana").token == first.token
-    assert take(desk, "mo").id == "r-000004"
-    assert take(desk, "dana", holding=[first.id]).id == "r-000001"
-
-
 def test_every_verdict_and_its_state(make_desk, url: str):
     desk = make_desk(url=url, candidates=5)
     assert settle(desk, "dana", "approve").state == "approved"
@@ -47,17 +37,6 @@ def test_every_verdict_and_its_state(make_desk, url: str):
     assert progress(desk).states == {
         "pending": 0, "leased": 0, "approved": 1, "edited": 1, "rejected": 1, "skipped": 1, "unsure": 1,
     }  # fmt: skip
-
-
-def test_skip_comes_back_last_and_to_the_same_person(make_desk, url: str):
-    clock = Clock()
-    desk = make_desk(clock, url=url, lease_seconds=60, candidates=3)
-    assert settle(desk, "dana", "skip").id == "r-000001"
-    assert [settle(desk, "mo", "approve").id for _ in range(2)] == ["r-000002", "r-000003"]
-    turn = next_item(desk, "mo")
-    assert (turn.item, turn.waiting) == (None, 1)
-    assert settle(desk, "dana", "approve").id == "r-000001"
-    assert [(each.item, each.waiting) for each in (next_item(desk, who) for who in ("dana", "mo"))] == [(None, 0)] * 2
 
 
 def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):

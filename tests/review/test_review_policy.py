@@ -141,23 +141,12 @@ def test_near_rows_stand_beside_an_item(make_desk, tmp_path):
     ]
 
 
-def test_rows_sent_back_are_decided_again_by_anyone(make_desk, url: str):
-    desk = make_desk(url=url, candidates=1)
-    settle(desk, "dana", "approve")
-    change = desk.store.queue(["r-000001"], "contradiction", "contradictions")
-    assert desk.store.row("r-000001").state == "pending"
-    desk.store.undo(change)
-    assert desk.store.row("r-000001").state == "approved"
-    desk.store.queue(["r-000001"], "contradiction", "contradictions")
-    assert settle(desk, "dana", "reject").state == "rejected"
-
-
-def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, url: str, rows_of):
-    desk = make_desk(url=url, pool="trust", own=1)
+def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, rows_of):
+    desk = make_desk(pool="trust", own=1)
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
     ((sent,),) = (take(desk, "dana").findings,)
     assert sent["kind"] == "sent" and "phones, e-mails" in sent["text"]
-    every = make_desk(url=url, pool="all")
+    every = make_desk(pool="all")
     every.store.add(rows_of(1, 9), role="pool")
     assert take(every, "mo").findings == ()
 

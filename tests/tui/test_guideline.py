@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest_tui import press, settled, text_of
 from review_rows import GUIDELINE, PLAIN, begun, log
 from review_steps import reviewing
@@ -15,10 +14,9 @@ LONG = (
 )
 
 
-@pytest.mark.parametrize("size", [(120, 40), (60, 20)])
-async def test_words_are_found_and_shown(tmp_path, program, size):
+async def test_words_are_found_and_shown(tmp_path, program):
     folder = begun(tmp_path / "icd", guideline=LONG)
-    async with reviewing(program(folder), size=size) as (app, pilot, _):
+    async with reviewing(program(folder), size=(60, 20)) as (app, pilot, _):
         await press(pilot, "g")
         assert "v1" in text_of(app) and "zebra" not in text_of(app)
         await press(pilot, "slash", *"ZEBRA")

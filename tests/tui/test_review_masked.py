@@ -33,9 +33,8 @@ async def showing(pilot, row):
     raise AssertionError(f"{row} did not come")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
-async def test_hidden_until_asked_for_and_the_next_item_again(claims, program, size):
-    async with reviewing(program(claims), size=size) as (app, pilot, _):
+async def test_hidden_until_asked_for_and_the_next_item_again(claims, program):
+    async with reviewing(program(claims)) as (app, pilot, _):
         await showing(pilot, "r-000001")
         screen = text_of(app)
         assert "[PHONE]" in screen and "[EMAIL]" in screen

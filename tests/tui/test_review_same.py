@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from conftest_tui import press, running, text_of
 from review_rows import NERVE, POLY, begun, log, stored
 from review_steps import no_row_is_held, on_review, reviewing, shown_item
@@ -18,11 +17,10 @@ async def repair_the_first(app, pilot):
     return item
 
 
-@pytest.mark.parametrize("size", [(160, 50), (60, 20)])
-async def test_each_row_is_shown_before_anything_changes(tmp_path, program, size):
+async def test_each_row_is_shown_before_anything_changes(tmp_path, program):
     folder = begun(tmp_path / "icd")
     app = program(folder)
-    async with running(app, size) as pilot:
+    async with running(app, (60, 20)) as pilot:
         first = await repair_the_first(app, pilot)
         item = await shown_item(pilot, "b")
         assert item.id == "r-000002"  # the nearest question first

@@ -12,7 +12,7 @@ from review_steps import reviewing, shown_item
 
 from rung.start import start_project
 
-SIZES = [(80, 24), (120, 40), (160, 50), (60, 20)]
+SIZES = [(80, 24), (160, 50), (60, 20)]
 
 
 async def at_every_size(pilot):

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from lxml.html import document_fromstring
 from starlette.testclient import TestClient
 
 from curation.example import Example, chat_row
@@ -65,41 +65,21 @@ def diagnosis(number: int) -> Example:
     return Example(chat_row(f"{text}{again}", code))
 
 
-class Forms(HTMLParser):
-    """The forms of a page: `[(action, {field: value})]`, and all text."""
+class Forms:
+    """The forms of a page, as a browser would send them, and all text."""
 
     def __init__(self, html: str):
-        super().__init__(convert_charrefs=True)
-        self.forms: list[tuple[str, dict[str, str]]] = []
-        self.tags: list[str] = []
-        self.area: str | None = None
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]):
-        given = {name: value or "" for name, value in attrs}
-        self.tags.append(tag)
-        self.text += " " if tag in ("td", "th", "li", "button") else ""
-        if tag == "form":
-            self.forms.append((given.get("action", ""), {}))
-        elif tag == "input" and self.forms and given.get("name"):
-            self.forms[-1][1][given["name"]] = given.get("value", "")
-        elif tag == "textarea" and self.forms and given.get("name"):
-            self.area = given["name"]
-            self.forms[-1][1][self.area] = ""
-
-    def handle_endtag(self, tag: str):
-        if tag == "textarea":
-            self.area = None
-
-    def handle_data(self, data: str):
-        self.text += data
-        if self.area is not None:
-            fields = self.forms[-1][1]
-            fields[self.area] += data if fields[self.area] else data.removeprefix("\n")
+        self.root = document_fromstring(html)
+        for part in self.root.iter("td", "th", "li", "button"):
+            part.text = f" {part.text or ''}"
+        for field in self.root.iter("input"):
+            field.set("value", field.get("value", ""))
+        self.text = str(self.root.text_content())
 
     def form(self, action: str) -> dict[str, str]:
-        return dict(next(fields for found, fields in self.forms if found == action))
+        form = next(each for each in self.root.forms if each.get("action") == action)
+        areas = {area.get("name") for area in form.iter("textarea")}
+        return {name: value.removeprefix("\n") if name in areas else value for name, value in form.form_values()}
 
 
 @dataclass

@@ -121,15 +121,3 @@ def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit):
     browser.get("/?row=r-000001")
     assert "xxx" in browser.bare
     assert "415" not in browser.bare and "+1" not in browser.bare
-
-
-def test_the_key_shows_it_in_a_real_browser(make_site, serving, open_page):
-    site = make_site(ROWS)
-    page = open_page(serving(site.desk) + site.link("dana"))
-    assert "[PHONE]" in page.inner_text("main") and clean(page.content())
-    page.keyboard.press("p")
-    page.wait_for_function("text => document.body.innerText.includes(text)", arg=PHONE)
-    assert len(events(site)) == 1
-    page.keyboard.press("a")
-    page.wait_for_selector("main[data-row=r-000002]")
-    assert clean(page.content()) and page.faults == []

@@ -32,6 +32,7 @@ def test_roles_hold_on_every_route(make_site, role: str):
         allowed = browser.client.post(way.path, data=fields, follow_redirects=False).status_code
         nothing_there = way.path in ("/undo", "/contest")  # 403 for everyone: no decision on that row yet
         assert (allowed == 403) == (role not in way.roles or nothing_there), way
+        assert way.path != "/contest" or len(decisions(site)) == before, way
 
 
 def test_a_lead_reopens(make_site):
@@ -193,4 +194,5 @@ def test_a_row_of_a_megabyte_can_be_edited(make_site):
 
 
 def test_whoever_started_the_server_opens_the_team_page(make_site):
-    assert make_site(web={"login": "none"}).client().get("/team").status_code == 200
+    team = make_site(web={"login": "none"}).client().get("/team")
+    assert team.status_code == 200 and "sam" in team.text and "/leave" not in team.text

@@ -155,12 +155,6 @@ def test_elsewhere_with_links_under_its_own_names(folder: Path, serve):
         assert get(f"http://{here}/", host=host)[0] == status
 
 
-def test_without_login_on_this_machine(serve):
-    _, address = serve("--login", "none")
-    status, page = get(address)
-    assert status == 200 and "sam" in page and "/leave" not in page
-
-
 def test_missing_extra_is_one_sentence(folder: Path):
     absent = "sys.modules['uvicorn'] = sys.modules['starlette'] = None"
     code = f"import sys; {absent}; from rung.cli import main; sys.argv = ['rung', 'review', 'serve']; main()"
