@@ -189,8 +189,9 @@ class Session:
             return
         added = self.store.add(new, role="candidates", origin="generated")
         self.outcome.queued += added.new
-        for place in sorted(added.known):
-            self._reject(passed[place][0], "duplicate", {"kind": "exact", "row": added.ids[place]})
+        for (record, _), row, known in zip(passed, added.ids, added.twin, strict=True):
+            if known:
+                self._reject(record, "duplicate", {"kind": "exact", "row": row})
         self._handled |= {record.key for record, _ in passed}
 
 

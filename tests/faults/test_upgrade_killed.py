@@ -6,15 +6,14 @@ A moment is a statement that the database is given, or a file that is made; see 
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import first_on_postgres, first_on_sqlite
+from databases import first_schema
 from killing import KILLED, moments
 from sqlalchemy import create_engine, text
 from warm import warm
@@ -55,71 +54,54 @@ def in_server(url: str) -> tuple[str, list[Any]]:
     return state
 
 
-def old_project(root: Path, settings: str = "") -> Path:
-    root.mkdir()
-    (root / "rung.toml").write_text(settings)
-    return root
+def stood_after(count: int, room: Path, server: Callable[[], str] | None = None) -> set[str]:
+    """Kill the upgrade of a file, or on a server, at so many moments; the revisions that stood there afterwards."""
 
+    def old(name: str) -> tuple[Path, Callable[[], tuple[str, list[Any]]]]:
+        """A project whose database has the first schema, and how to look at it."""
+        root = room / name
+        root.mkdir()
+        url = server() if server else ""
+        (root / "rung.toml").write_text(f'[store]\nurl = "{url}"\n' if url else "")
+        first_schema(Project(root), url)
+        return root, lambda: in_server(url) if url else in_file(Project(root).database_file)
 
-def states_of(root: Path) -> object:
-    """How many rows stand in which state, as the command says that upgrades what is older."""
-    done = warm(*LOOK, at=root)
-    assert done.code == 0, done.err
-    return json.loads(done.out)["states"]
+    def states_of(root: Path) -> tuple[object, int]:
+        """How many rows stand in which state, as the command says that upgrades what is older, and its events."""
+        done = warm(*LOOK, at=root)
+        assert done.code == 0, done.err
+        return json.loads(done.out)["states"], done.events
 
-
-def on_sqlite(room: Path, chosen: Callable[[int], Iterable[int]]) -> set[str]:
-    """Kill the upgrade of a file at each of the moments; the revisions that stood there afterwards."""
-    before = old_project(room / "before")
-    first_on_sqlite(Project(before).database_file)
-    revision, kept = in_file(Project(before).database_file)
+    whole, look = old("whole")
+    revision, kept = look()
     assert revision == "0001" and kept[0]
-    whole = warm(*LOOK, at=shutil.copytree(before, room / "whole"))
-    states = json.loads(whole.out)["states"]
+    states, events = states_of(whole)
+    assert look() == (HEAD, kept)
     stood = set()
-    for moment in chosen(whole.events):
-        root = Path(shutil.copytree(before, room / f"at{moment}"))
-        file = Project(root).database_file
+    for moment in moments(events, count, "upgrade"):
+        root, look = old(f"at{moment}")
         assert warm(*LOOK, at=root, kill_at=moment).code == KILLED
-        revision, after = in_file(file)
+        revision, after = look()
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
-        assert states_of(root) == states, moment
-        assert in_file(file) == (HEAD, kept), moment
-        copies = sorted(root.glob(f"{file.name}.before-*"))
-        assert [path.name for path in copies] == [f"{file.name}.before-{HEAD}"], moment
-        assert in_file(copies[0]) == ("0001", kept), moment
-        shutil.rmtree(root)
+        assert states_of(root)[0] == states, moment
+        assert look() == (HEAD, kept), moment
+        copies = sorted(root.glob("rung.db.before-*"))
+        assert [path.name for path in copies] == ([] if server else [f"rung.db.before-{HEAD}"]), moment
+        assert all(in_file(copy) == ("0001", kept) for copy in copies), moment
     return stood
 
 
 def test_a_killed_upgrade_leaves_one_schema_and_every_decision(tmp_path: Path) -> None:
-    assert on_sqlite(tmp_path, lambda events: moments(events, 3, "upgrade"))
+    assert stood_after(3, tmp_path)
 
 
 @pytest.mark.slow
 def test_an_upgrade_killed_at_25_moments(tmp_path: Path) -> None:
-    assert on_sqlite(tmp_path, lambda events: moments(events, 25, "upgrade")) == {"0001", HEAD}
+    assert stood_after(25, tmp_path) == {"0001", HEAD}
 
 
 @pytest.mark.slow
 def test_an_upgrade_killed_on_postgresql(postgres: Callable[[], str], tmp_path: Path) -> None:
     """The server rolls back the killed program's transaction; the next one does not wait for it."""
-    url = postgres()
-    first_on_postgres(url)
-    kept = in_server(url)[1]
-    whole = warm(*LOOK, at=old_project(tmp_path / "whole", f'[store]\nurl = "{url}"\n'))
-    assert whole.code == 0 and in_server(url) == (HEAD, kept), whole.err
-    states = json.loads(whole.out)["states"]
-    stood = set()
-    for moment in moments(whole.events, 15, "upgrade on a server"):
-        url = postgres()
-        first_on_postgres(url)
-        root = old_project(tmp_path / f"at{moment}", f'[store]\nurl = "{url}"\n')
-        assert warm(*LOOK, at=root, kill_at=moment).code == KILLED
-        revision, after = in_server(url)
-        assert revision in ("0001", HEAD) and after == kept, moment
-        stood.add(revision)
-        assert states_of(root) == states, moment
-        assert in_server(url) == (HEAD, kept), moment
-    assert stood == {"0001", HEAD}
+    assert stood_after(15, tmp_path, postgres) == {"0001", HEAD}

@@ -72,8 +72,8 @@ class Forms:
         self.root = document_fromstring(html)
         for part in self.root.iter("td", "th", "li", "button"):
             part.text = f" {part.text or ''}"
-        for field in self.root.iter("input"):
-            field.set("value", field.get("value", ""))
+        for given in self.root.iter("input"):
+            given.set("value", given.get("value", ""))
         self.text = str(self.root.text_content())
 
     def form(self, action: str) -> dict[str, str]:
