@@ -98,7 +98,7 @@ def parted(answer: str) -> tuple[str, list[Call]]:
             calls = json.loads(end[found.start() :])
         except (ValueError, RecursionError):
             continue
-        if calls and all(isinstance(each, dict) and each.keys() == {"name", "arguments"} for each in calls):
+        if calls and all(map(_is_call, calls)):
             return end[: found.start()].rstrip("\n"), [canonical(call) for call in calls]
     return answer, []
 
@@ -117,6 +117,10 @@ def _for_template(turn: Mapping[str, Any], as_text: bool) -> Mapping[str, Any]:
         outer = {key: value for key, value in call.items() if key != "function"} if "function" in call else {}
         calls.append({"type": "function", **outer, "function": {**made, "arguments": given}})
     return {**turn, "content": turn.get("content") or "", "tool_calls": calls}
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"name", "arguments"} and isinstance(value["name"], str)
 
 
 def _sorted(value: Any) -> Any:
@@ -183,9 +187,10 @@ def functions_of(tools: Any) -> Iterator[JsonObject]:
     """Yield each tool's name, description and parameters, whichever of the two makers' forms a row has."""
     for tool in tools if isinstance(tools, list) else ():
         inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
-        made = dict(inner) if isinstance(inner, Mapping) else {}
-        schema = made.pop("input_schema", None) or made.get("parameters") or {"type": "object", "properties": {}}
-        yield {**made, "parameters": schema}
+        if isinstance(inner, Mapping):
+            made = dict(inner)
+            schema = made.pop("input_schema", None) or made.get("parameters") or {"type": "object", "properties": {}}
+            yield {**made, "parameters": schema}
 
 
 def _numbered(turns: Any) -> Iterator[JsonObject]:

@@ -74,9 +74,7 @@ class Replies:
             yield ask
 
 
-def ask_all(
-    model: ChatModel, asks: Sequence[Ask], replies: Replies, progress: Progress | None = None, group: int = GROUP
-) -> list[Reply]:
+def ask_all(model: ChatModel, asks: Sequence[Ask], replies: Replies, progress: Progress | None = None) -> list[Reply]:
     """Return one reply an ask, in order; only what is not known yet goes to the model, each equal ask once.
 
     An ask that the server refuses, while it answers others, is a reply that stopped `refused`; it is asked again by the
@@ -88,12 +86,12 @@ def ask_all(
     waiting = {key: ask for key, ask in zip(keys, asks, strict=True) if key not in replies.known}
     order = sorted(waiting, key=lambda key: len(json.dumps(waiting[key].turns)))
     asking = _Asking(replies, len(asks), known=len(asks) - len(order))
-    step = 1 if isinstance(model, Streaming) else group
+    step = 1 if isinstance(model, Streaming) else GROUP
     if progress and order:
         progress(asking.done, len(asks))  # at once: the first replies may take a minute
     affordable = replies.affordable([waiting[key] for key in order])
     source = takewhile(lambda _: asking.failure is None, zip(order, affordable, strict=False))
-    for number, reply in stream(model, replies.calls.sending(model, source), chunk=group):
+    for number, reply in stream(model, replies.calls.sending(model, source), chunk=GROUP):
         asking.take(order[number], reply)
         if progress and ((asking.done - asking.known) % step == 0 or asking.done == len(asks)):
             progress(asking.done, len(asks))

@@ -108,6 +108,10 @@ USUAL_SPREAD = 0.8
 """Standard deviation of preferences of -1, 0 and 1 if two thirds are decided: the number of items follows from it."""
 
 Choice = Literal["a", "b", "tie"]
+Given = dict[str, dict[int, tuple[Choice, str]]]
+"""Choices and reasons, by rater and by id of the pairing."""
+Groups = Mapping[int, str] | None
+"""The group of each item, where items share one."""
 
 
 class BlindPlan(Artefact):
@@ -217,22 +221,13 @@ def write_sheet(made: Sequence[Pairing], *, masked: bool = True) -> str:
     return "".join(json.dumps(p.shown(masked=masked), ensure_ascii=False) + "\n" for p in made if not p.is_same)
 
 
-def preferences(
-    made: Sequence[Pairing],
-    answers: Mapping[str, Mapping[int, tuple[Choice, str]]],
-    groups: Mapping[int, str] | None = None,
-) -> list[PeoplePreference]:
+def preferences(made: Sequence[Pairing], answers: Given, groups: Groups = None) -> list[PeoplePreference]:
     """Return the preferences against each rival, from complete sheets by rater; items of one group count together."""
-    return [_against(rival, made, answers, groups) for rival in dict.fromkeys(p.rival for p in made)]
+    rivals = dict.fromkeys(p.rival for p in made)
+    return [_against([p for p in made if p.rival == rival], answers, groups) for rival in rivals]
 
 
-def _against(
-    rival: str,
-    made: Sequence[Pairing],
-    answers: Mapping[str, Mapping[int, tuple[Choice, str]]],
-    groups: Mapping[int, str] | None,
-) -> PeoplePreference:
-    pairs = [p for p in made if p.rival == rival]
+def _against(pairs: Sequence[Pairing], answers: Given, groups: Groups) -> PeoplePreference:
     asked = [p for p in pairs if not p.is_same]
     votes = {p.id: {name: p.vote(given[p.id][0]) for name, given in answers.items()} for p in asked}
     flat = [vote for each in votes.values() for vote in each.values()]
@@ -242,7 +237,7 @@ def _against(
     reasons = [given[p.id][1] for p in asked for given in answers.values() if given[p.id][1]]
     said = [{name: str(vote) for name, vote in each.items()} for each in votes.values()]
     return PeoplePreference(
-        rival=rival,
+        rival=pairs[0].rival,
         n=len(pairs),
         raters=list(answers),
         wins=flat.count(1),
@@ -258,7 +253,6 @@ def _against(
 
 
 FOLDER, PLAN, RESULT = "human", "plan.json", "result.json"
-Given = dict[str, dict[int, tuple[Choice, str]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Paired scores: the tuned model's and each arm's on the same items, and their reader for a score file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,15 @@ def read_scores(name: str, data: bytes) -> PairedScores:
         raise InputError([Problem("holds no item.", f"{name} line 1", "one JSON object a line", "nothing")])
     if reading.problems:
         raise InputError(reading.problems)
-    return _pack(reading.rows, tuple(reading.unread))
+    rows = reading.rows
+    named = any(cluster is not None for *_, cluster in rows)
+    return PairedScores(
+        ids=tuple(row[0] for row in rows),
+        tuned=tuple(row[2] for row in rows),
+        arms={arm: tuple(row[1][arm] for row in rows) for arm in rows[0][1]},
+        clusters=tuple(f"={row[3]}" if row[3] is not None else f"#{row[0]}" for row in rows) if named else None,
+        unread=tuple(reading.unread),
+    )
 
 
 def read_scores_file(path: Path) -> PairedScores:
@@ -72,17 +80,6 @@ def read_scores_file(path: Path) -> PairedScores:
     except OSError as error:
         raise RungError(f"{path}: cannot be read ({error.strerror}).", where=str(path)) from error
     return read_scores(str(path), data)
-
-
-def _pack(rows: Sequence[tuple[str, dict[str, float], float, str | None]], unread: tuple[str, ...]) -> PairedScores:
-    named = any(cluster is not None for *_, cluster in rows)
-    return PairedScores(
-        ids=tuple(row[0] for row in rows),
-        tuned=tuple(row[2] for row in rows),
-        arms={arm: tuple(row[1][arm] for row in rows) for arm in rows[0][1]},
-        clusters=tuple(f"={row[3]}" if row[3] is not None else f"#{row[0]}" for row in rows) if named else None,
-        unread=unread,
-    )
 
 
 def _read_line(reading: _Reading, number: int, line: bytes) -> None:
