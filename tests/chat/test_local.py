@@ -57,42 +57,46 @@ def test_shared_prefix_leaves_every_prompt_a_token() -> None:
     assert shared_prefix([]) == 0
 
 
-@pytest.fixture(scope="module", params=["lora", "prompt"])
-def adapter(request: pytest.FixtureRequest, embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    make_llama(folder, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["lora", "prompt"])
+def test_an_adapter_changes_the_answers_and_stays_identical(base: Path, tmp_path: Path, kind: str) -> None:
     """A random adapter of each family, saved as training saves it."""
     from peft import LoraConfig, PromptTuningConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    kind = {
+    made = {
         "lora": LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
         "prompt": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
-    }[request.param]
-    folder = tmp_path_factory.mktemp("adapter") / request.param
-    get_peft_model(AutoModelForCausalLM.from_pretrained(embedded), kind).save_pretrained(str(folder))
-    return folder
-
-
-def test_an_adapter_changes_the_answers_and_stays_identical(local: LocalModel, adapter: Path) -> None:
-    tuned = LocalModel(load("embedded", adapter=adapter, threads=1))
+    }[kind]
+    get_peft_model(AutoModelForCausalLM.from_pretrained(base), made).save_pretrained(str(tmp_path))
+    plain, tuned = (
+        LocalModel(load(str(base), adapter=adapter, threads=1), checks=tmp_path / "checks.json")
+        for adapter in (None, tmp_path)
+    )
     asks = [ask("PDR OD in type 1 DM", max_tokens=5), ask("DM2", max_tokens=5)]
-    plain = [plain_generate(tuned.loaded, one) for one in asks]
-    replies = tuned.answer(asks)
-    assert [r.text for r in replies] == [tuned.loaded.tokenizer.decode(t, skip_special_tokens=True) for t in plain]
-    assert tuned.loglikelihoods(asks, ["E10", "E11"]) != local.loglikelihoods(asks, ["E10", "E11"])
-    assert tuned.name.startswith(local.name) and "adapter" in tuned.name
+    one_at_a_time = [plain_generate(tuned.loaded, one) for one in asks]
+    words = tuned.loaded.tokenizer
+    assert [r.text for r in tuned.answer(asks)] == [words.decode(t, skip_special_tokens=True) for t in one_at_a_time]
+    assert tuned.loglikelihoods(asks, ["E10", "E11"]) != plain.loglikelihoods(asks, ["E10", "E11"])
+    assert tuned.name.startswith(plain.name) and "adapter" in tuned.name
     held = [ask("DM2", choices=CODES), ask("PDR OD in type 1 DM", choices=CODES[:3])]
-    assert [
-        (reply.stopped, reply.text in one.choices) for one, reply in zip(held, tuned.answer(held), strict=True)
-    ] == [("choice", True)] * 2
+    for one, reply in zip(held, tuned.answer(held), strict=True):
+        assert reply.stopped == "choice" and reply.text in one.choices
 
 
-def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id() -> None:
+def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(base: Path) -> None:
     with pytest.raises(RungError) as refused:
         load("./models/mine")
     assert refused.value.where == "rung.toml"
     with pytest.raises(RungError, match=r"adapter_model\.safetensors"):
-        load("embedded", adapter=Path("/nowhere"))
+        load(str(base), adapter=Path("/nowhere"))
 
 
 def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:

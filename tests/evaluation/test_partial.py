@@ -1,5 +1,7 @@
 """A score so far is told of the items that are answered, on the test alone, and never where a model judges."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from evaluation.arms.registry import arms_named
@@ -41,10 +43,6 @@ def test_it_is_the_mean_of_what_is_answered_and_ends_at_the_arms_score(project, 
 
 
 def test_each_item_is_scored_once_however_often_it_is_asked():
-    class Said:
-        def __init__(self, text):
-            self.text = text
-
     scored = []
 
     def score(text, number):
@@ -54,9 +52,9 @@ def test_each_item_is_scored_once_however_often_it_is_asked():
     replies = {}
     partial = Partial(["a", "b", "a"], replies, score)
     assert partial() is None
-    replies["a"] = Said("yes")
+    replies["a"] = SimpleNamespace(text="yes")
     assert partial() == partial() == 1.0
-    replies["b"] = Said("no")
+    replies["b"] = SimpleNamespace(text="no")
     assert partial() == pytest.approx(2 / 3)
     assert sorted(scored) == [0, 1, 2]
 

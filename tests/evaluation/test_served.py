@@ -1,4 +1,6 @@
-"""`rung evaluate --served NAME`: the tuned model asked on the baseline's own server, as a team serves it."""
+"""A run whose weights are not asked here: `rung evaluate --served NAME` asks the baseline's own server, as teams do;
+`--outputs FILE` takes answers to the frozen items that were made elsewhere.
+"""
 
 import json
 import shutil
@@ -236,3 +238,52 @@ def test_a_tuned_model_at_a_server_is_adopted_measured_and_released_without_weig
     folder = measured.releases / json.loads(done.stdout)["id"]
     assert json.loads((folder / "served" / "request.json").read_text())["model"] == "clinic"
     assert "unknown" in (folder / "README.md").read_text()
+
+
+def answers(project, **changed):
+    """The right answer to each test item, but for those that are `changed` (by `itemN`)."""
+    rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
+    right = [row["messages"][-1]["content"] for row in rows]
+    return [{"item": n, "output": changed.get(f"item{n}", text)} for n, text in enumerate(right, 1)]
+
+
+def given(project, rows, *more):
+    (project.root / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return rung(project, "evaluate", "R-001", "--outputs", "answers.jsonl", "--json", *more)
+
+
+def test_answers_of_a_file_are_scored_paired_and_counted_as_a_look(measured, server):
+    done = given(measured, answers(measured, item1="no idea", item2="no idea"))
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
+    assert (verdict["verdict"], verdict["n"], verdict["tuned"]) == ("ship", 36, pytest.approx(34 / 36))
+    assert any("answers.jsonl" in note for note in verdict["notes"])
+    assert not server.asked, "no model is asked"
+    settings = load_settings(measured.settings_file, {})
+    (scoring,) = standing(measured, settings, verdict["test_sha256"]).runs
+    assert scoring.startswith("R-001 ") and "answers.jsonl" in scoring
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda rows: rows[:-1], "36"),
+        (lambda rows: [*rows, rows[0]], "item 1"),
+        (lambda rows: [*rows, {"item": 99, "output": "card"}], "item 99"),
+        (lambda rows: [*rows[1:], {"item": "1", "output": "card"}], "line 36"),
+        (lambda rows: [*rows[1:], {"item": 1}], "line 36"),
+        (lambda rows: [], "36 items"),
+    ],
+    ids=["one missing", "twice", "unknown", "a text", "no output", "empty"],
+)
+def test_a_file_that_does_not_answer_each_item_once_is_refused(measured, spoil, said):
+    evaluations = sorted(measured.evaluations.iterdir())
+    done = given(measured, spoil(answers(measured)))
+    assert done.returncode == 2 and said in done.stdout, done.stdout
+    assert sorted(measured.evaluations.iterdir()) == evaluations
+
+
+def test_what_needs_a_model_does_not_go_with_answers_of_a_file(measured):
+    for option in ("--rag", "--forgetting", "--label-scoring"):
+        assert given(measured, answers(measured), option).returncode == 2
+    assert rung(measured, "evaluate", "--outputs", "nothing.jsonl").returncode == 2
