@@ -10,8 +10,8 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from curation.split.audit import write_vouched
 from curation.store import open_store
+from curation.store.vouching import write_vouched
 from evaluation.arms.arm_material import PromptVersion, keep_versions
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.optimising import keep_proposals, optimise

@@ -289,7 +289,7 @@ class Report(Artefact):
     vouched_by: str = ""
     """Name of the person who confirmed that the prompts are final."""
     log: str = ""
-    """The log as it was before, by its hash (`curation.split.audit`); empty in one of an older Rung."""
+    """The log as it was before, by its hash (`curation.store.vouching`); empty in one of an older Rung."""
     judged: dict[str, str] = {}
     """The rungs as validation judged them against the goal: what was recorded in answers.toml (measured)."""
 

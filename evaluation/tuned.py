@@ -7,9 +7,9 @@ from pathlib import Path
 from advisor.answer_file import answers_at
 from chat.protocols import ChatModel
 from curation.likeness.leaks.find import find_leaks
-from curation.split.audit import write_vouched
 from curation.split.manifest import load_split, read_manifest
 from curation.store import open_store
+from curation.store.vouching import write_vouched
 from evaluation.arms.prompted import TUNED, TUNED_RAG, tuned, tuned_rag
 from evaluation.arms.registry import arm_name
 from evaluation.baseline import (

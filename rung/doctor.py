@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.local.embedded import embedded_state
-from curation.split.audit import VOUCHING, fault_of, way_back
 from curation.split.manifest import changed_splits, read_manifest
 from curation.store import open_store, store_exists
+from curation.store.vouching import VOUCHING, fault_of, way_back
 from rung import __version__
 from rung.status.stages import read_status
 from workspace.errors import RungError

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from curation.checks.dismissals import dismissals, settled_pairs
 from curation.likeness.leaks.find import Leak, find_leaks
@@ -16,12 +15,9 @@ from curation.review.progress import SampleProgress, agreement, sample_progress
 from curation.review.queue import refresh_queue
 from curation.review.ruling import outcomes
 from curation.split.manifest import Manifest, ReviewFacts, SampleFacts, load_split, read_manifest
-from curation.store import Store, StoredRow, open_store, row_id, store_exists
-from curation.store.reading import begins_as, has_lost_lines, log_so_far
+from curation.store import Store, StoredRow, row_id
 from curation.store.records import POLICY_ROLES
-from workspace.artefact import Artefact, revised
-from workspace.files import sha256_bytes, sha256_file, write_bytes
-from workspace.folder import Project, by_number
+from workspace.folder import Project
 from workspace.settings import ReviewSettings, Settings, load_settings
 
 SHOWN = 3
@@ -49,15 +45,30 @@ def recheck_review(project: Project, settings: Settings, folder: Path, store: St
     stored, states = _stored(store, policy)
     rows = [stored[str(entry["id"])] for entry in manifest.rows if str(entry["id"]) in stored]
     every = sample_progress(store, policy, states=states)
-    samples = _samples(every, rows, manifest) if policy.pool == "sample" else []
+    drawn = manifest.review.get("samples", []) if manifest.policy.get("pool") == "sample" else []
+    mine = {row.plan for row in rows} | {sample["plan"] for sample in drawn}
+    samples = [sample for sample in every if sample.plan.id in mine and policy.pool == "sample"]
     faults = [*_differ(folder, manifest, stored), *_undecided(rows, manifest, policy)]
     faults += [fault for sample in samples for fault in _sample_faults(sample, policy)]
-    faults += _lost(every, manifest)
+    there = {sample.plan.id: set(sample.drawn) for sample in every}
+    faults += [
+        f"the sample of {sample['role']} at the freeze is not in this project's store"
+        for sample in drawn
+        if sample["plan"] not in there or set(sample.get("rows", ())) - there[sample["plan"]]
+    ]
     agreed = agreement(store)
     disagreed, bounds = _agreement_faults(agreed, policy)
     faults += disagreed
     fact = _fact(rows, samples, agreed, policy)
-    evidence = _evidence(rows, manifest) | bounds
+    reviewed = [row for row in rows if row.is_reviewed]
+    evidence = {
+        "dataset": manifest.version,
+        "rows": len(manifest.rows),
+        "reviewed": len(reviewed),
+        "automatic": sum(row.automatic for row in reviewed),
+        "person": sum(not row.automatic for row in reviewed),
+        **bounds,
+    }
     if not faults:
         return GateAnswer(True, fact, evidence=evidence)
     text = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else "")
@@ -121,27 +132,6 @@ def _stored(store: Store, policy: ReviewSettings) -> tuple[dict[str, StoredRow],
     return rows, states
 
 
-def _samples(every: Sequence[SampleProgress], rows: Sequence[StoredRow], manifest: Manifest) -> list[SampleProgress]:
-    """Return the samples that speak for these rows: those of the rows, and those that the manifest names."""
-    mine = {row.plan for row in rows} | {sample["plan"] for sample in _drawn(manifest)}
-    return [sample for sample in every if sample.plan.id in mine]
-
-
-def _drawn(manifest: Manifest) -> list[SampleFacts]:
-    """Return the samples that the dataset was frozen on."""
-    return manifest.review.get("samples", []) if manifest.policy.get("pool") == "sample" else []
-
-
-def _lost(every: Sequence[SampleProgress], manifest: Manifest) -> list[str]:
-    """Return what the dataset was frozen on and the store no longer has: a sample, or rows of it."""
-    there = {sample.plan.id: set(sample.drawn) for sample in every}
-    return [
-        f"the sample of {sample['role']} at the freeze is not in this project's store"
-        for sample in _drawn(manifest)
-        if sample["plan"] not in there or set(sample.get("rows", ())) - there[sample["plan"]]
-    ]
-
-
 def recheck_leakage(project: Project, settings: Settings, folder: Path, store: Store) -> GateAnswer:
     """Check that nothing of test is in train or validation, and nothing of validation in train.
 
@@ -157,7 +147,8 @@ def recheck_leakage(project: Project, settings: Settings, folder: Path, store: S
     learnt = ids["train"] + ids["validation"]
 
     def open_(leaks: Sequence[Leak], held: Sequence[str]) -> list[str]:
-        return [_named(leak, learnt, held) for leak in leaks if not settled(learnt[leak.train], held[leak.test])]
+        pairs = ((learnt[leak.train], held[leak.test], leak) for leak in leaks)
+        return [f"{a} and {b} ({leak.kind}, {leak.score:.2f})" for a, b, leak in pairs if not settled(a, b)]
 
     left, also = open_(into_test, ids["test"]), open_(into_validation, ids["validation"])
     dismissed = len(into_test) + len(into_validation) - len(left) - len(also)
@@ -319,114 +310,3 @@ def _fact(
     if automatic:
         parts.append(f"{automatic:,} by an automatic reviewer, {len(reviewed) - automatic:,} by a person")
     return ", ".join(parts)
-
-
-def _evidence(rows: Sequence[StoredRow], manifest: Manifest) -> dict[str, str | int | float]:
-    reviewed = [row for row in rows if row.is_reviewed]
-    return {
-        "dataset": manifest.version,
-        "rows": len(manifest.rows),
-        "reviewed": len(reviewed),
-        "automatic": sum(row.automatic for row in reviewed),
-        "person": sum(not row.automatic for row in reviewed),
-    }
-
-
-def _named(leak: Leak, train: Sequence[str], test: Sequence[str]) -> str:
-    return f"{train[leak.train]} and {test[leak.test]} ({leak.kind}, {leak.score:.2f})"
-
-
-VOUCHING = {"manifest.json": "freeze", "report.json": "measured", "verdict.json": "ruled", "clearance.json": "cleared"}
-"""The event by which the log names a file by SHA-256; its `ref` is the file's folder. A manifest and a report name the
-hash of all lines that the log had before: where a file or the log was changed alone, the other shows it.
-"""
-Vouched = TypeVar("Vouched", bound=Artefact)
-
-
-def write_vouched(store: Store, path: Path, artefact: Vouched, actor: str, **detail: object) -> Vouched:
-    """Write an artefact that the log names first, and give what was written, which may name the log.
-
-    Killed between the two, the command is run again.
-    """
-    if "log" in type(artefact).model_fields:
-        with store.read() as connection:
-            artefact = revised(artefact, log=log_so_far(connection))
-    data = artefact.to_bytes()
-    store.event(VOUCHING[path.name], actor, path.parent.name, {"sha256": sha256_bytes(data), **detail})
-    write_bytes(path, data)
-    return artefact
-
-
-def unlike_log(project: Project, settings: Settings, *paths: Path) -> list[Path]:
-    """Return the files that differ from those in the log; a file older than its first line in the log counts too."""
-    paths = tuple(path for path in paths if path.is_file())
-    if not paths or not store_exists(project, settings):
-        return []
-    with open_store(project, settings) as store:
-        return [path for path in paths if not _is_named(store, path)]
-
-
-def _is_named(store: Store, path: Path) -> bool:
-    """True if the log names this file; one of an older Rung, from before the log named any, counts as named."""
-    if digests := _digests(store, path):
-        return digests[-1] == sha256_file(path)
-    others = [
-        each.ref for each in store.events(kind=VOUCHING[path.name]) if {"sha256", "manifest"} & each.detail.keys()
-    ]
-    first = min((by_number(Path(ref)) for ref in others), default=None)
-    return not _told(path).get("log") and (first is None or by_number(Path(path.parent.name)) < first)
-
-
-def _digests(store: Store, path: Path) -> list[str]:
-    """SHA-256 of the files that the log names for this path, in order."""
-    named = [each.detail for each in store.events(kind=VOUCHING[path.name], ref=path.parent.name)]
-    return [digest for each in named if (digest := each.get("sha256") or each.get("manifest"))]
-
-
-def fault_of(project: Project, settings: Settings, *paths: Path) -> str:
-    """Return the fault of the first file that is not the log's, or that shows a changed log; empty if there is none."""
-    if others := unlike_log(project, settings, *paths):
-        name, kind = others[0].parent.name, others[0].stem
-        with open_store(project, settings) as store:
-            if _digests(store, others[0]):
-                return f"{name}: another {kind} than the one that the log names"
-        return f"{name}: the log does not name its {kind}: the log is older, or another project's"
-    logs = {path.parent.name: log for path in paths if (log := str(_told(path).get("log", "")))}
-    if not logs:
-        return ""
-    if not store_exists(project, settings):
-        return f"the log is not here, and {next(iter(logs))} was made with it"
-    with open_store(project, settings) as store, store.read() as connection:
-        if has_lost_lines(connection):
-            return "lines were taken out of the log"
-        changed = next((name for name, log in logs.items() if not begins_as(connection, log)), "")
-    return f"lines of the log from before {changed} were changed or taken out" if changed else ""
-
-
-def way_back(project: Project, settings: Settings, *paths: Path) -> str:
-    """Return what to do about `fault_of`: put back what was there, or go on without what the log does not know."""
-    others = unlike_log(project, settings, *paths)
-    if not others:
-        return "put back what was there, or freeze and measure again: rung data freeze, rung baseline"
-    folders = " ".join(dict.fromkeys(project.relative(path.parent) for path in others))
-    again = ", ".join(dict.fromkeys(map(_again, others)))
-    return f"put back what was there; or, without what was measured there: mv {folders} ELSEWHERE, then {again}"
-
-
-def _again(path: Path) -> str:
-    """Return the command that makes the file again."""
-    if path.name == "manifest.json":
-        return "rung data freeze"
-    if path.name == "clearance.json":
-        return "rung train --again"
-    run = _told(path).get("run")
-    return f"rung evaluate {run}" if run else "rung baseline"
-
-
-def _told(path: Path) -> dict[str, Any]:
-    """Return what a file holds; empty if it cannot be read."""
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.split.audit import review_facts, unlike_log, write_vouched
+from curation.split.audit import STRICTEST, review_facts
 from curation.split.card import card_text
 from curation.split.manifest import (
     FrozenRow,
@@ -21,6 +20,7 @@ from curation.split.manifest import (
 from curation.split.plan import FreezePlan, Stage, plan_freeze
 from curation.store import Store, StoredRow, open_store
 from curation.store.reviewers import current_guideline
+from curation.store.vouching import unlike_log, write_vouched
 from workspace.counted import counted
 from workspace.errors import Refusal
 from workspace.files import is_unchanged, sha256_bytes, sha256_file, sync_folder, write_bytes, write_text
@@ -48,7 +48,6 @@ def freeze(
     test_only: bool = False,
     leave_out: bool = False,
     actor: str = "rung",
-    store: Store | None = None,
     stage: Stage = lambda _: None,
 ) -> Frozen:
     """Freeze what is in the store as the next version. The same rows again give the version that is there.
@@ -59,9 +58,9 @@ def freeze(
     project.datasets.mkdir(exist_ok=True)
     with (
         writer_lock(project.datasets / ".lock", "rung data freeze"),
-        nullcontext(store) if store is not None else open_store(project, settings) as opened,
+        open_store(project, settings) as store,
     ):
-        plan = plan_freeze(opened, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
+        plan = plan_freeze(store, project, settings, test_only=test_only, leave_out=leave_out, stage=stage)
         if plan.blockers:
             raise refusal(plan)
         workshop = project.datasets / WORKSHOP
@@ -69,13 +68,13 @@ def freeze(
         if there := same_version(project, settings, plan):
             return Frozen(there, read_manifest(there), True)
         version = next_id(project.datasets, "v")
-        manifest = _manifest(opened, project, settings, plan, version)
+        manifest = _manifest(store, project, settings, plan, version)
         temporary = workshop / version
         temporary.mkdir(parents=True)
         for split, data in plan.files.items():
             write_bytes(temporary / f"{split}.jsonl", data)
         path, sizes = temporary / "manifest.json", {name: split.rows for name, split in manifest.splits.items()}
-        write_vouched(opened, path, manifest, actor, test_only=manifest.test_only, **sizes)
+        write_vouched(store, path, manifest, actor, test_only=manifest.test_only, **sizes)
         write_text(temporary / "README.md", card_text(project, settings, plan, manifest, sha256_file(path)))
         folder = temporary.rename(project.datasets / version)
         sync_folder(project.datasets)
@@ -188,18 +187,7 @@ def _manifest(
     )
 
 
-POLICY = (
-    "pool",
-    "sample",
-    "allowed_faults",
-    "overlap",
-    "overlap_people",
-    "accept_automatic",
-    "second_edit",
-    "generated_in_test",
-    "agreement_at_least",
-    "rejects_at_least",
-)
+POLICY = (*STRICTEST, "overlap", "overlap_people")
 """The settings of `[review]` that the gates hold a frozen dataset to, as they were at the freeze."""
 
 

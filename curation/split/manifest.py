@@ -138,7 +138,7 @@ class Manifest(Artefact):
     dropped: list[LeftOutRow] = []
     classes: dict[str, int] = {}
     log: str = ""
-    """The log as it was before, by its hash (`curation.split.audit`); empty in one of an older Rung."""
+    """The log as it was before, by its hash (`curation.store.vouching`); empty in one of an older Rung."""
     rows: list[FrozenRow] = []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle
 
@@ -43,57 +43,9 @@ class Blocker:
     opener: str
 
 
-@dataclass
-class Sorted:
-    """Rows sorted by what a freeze may do with them. `dropped` is what the manifest says of those left out."""
-
-    rows: list[StoredRow] = field(default_factory=list)
-    dropped: list[LeftOutRow] = field(default_factory=list)
-    undecided: list[StoredRow] = field(default_factory=list)
-    demanded: list[StoredRow] = field(default_factory=list)
-
-
 def drop(row: StoredRow, reason: str) -> LeftOutRow:
     """Return an entry of `manifest.dropped`."""
     return {"id": row.id, "source": row.source, "role": row.role, "reason": reason}
-
-
-def sort_rows(rows: Sequence[StoredRow], settings: Settings, *, leave_out: bool) -> Sorted:
-    """Sort the rows that were not taken out."""
-    found = Sorted()
-    for row in rows:
-        reason = _left_out(row)
-        if reason:
-            found.dropped.append(drop(row, reason))
-        elif row.state in WAITING and (row.origin == "generated" or row.role == "candidates"):
-            if leave_out:
-                found.dropped.append(drop(row, "waits for review"))
-            else:
-                found.undecided.append(row)
-        elif row.state in WAITING or (settings.review.pool == "all" and not row.is_reviewed):
-            found.demanded.append(row)
-        else:
-            found.rows.append(row)
-    return found
-
-
-def blockers(found: Sorted, settings: Settings) -> list[Blocker]:
-    """Return the open review work as blockers."""
-    made = []
-    if found.undecided:
-        few = len(found.undecided) == 1
-        what = f"generated or candidate {'row has' if few else 'rows have'} no decision yet"
-        made.append(_blocker("undecided", found.undecided, what, "rung review   (or --leave-out-undecided)"))
-    if found.demanded:
-        policy = {"all": "all of your own rows", "sample": "the drawn sample", "trust": "rows sent to review"}
-        rows = "row waits" if len(found.demanded) == 1 else "rows wait"
-        what = f"{rows} for review, and the policy asks for {policy[settings.review.pool]}"
-        tested = sum(row.role == "test" for row in found.demanded)
-        if 0 < tested < len(found.demanded):
-            what += f"; {tested:,} are in the test set, and --test-only needs no others"
-        trust = '   (or trust these labels: [review] pool = "trust")' if settings.review.pool == "sample" else ""
-        made.append(_blocker("unreviewed", found.demanded, what, "rung review" + trust))
-    return made
 
 
 def _left_out(row: StoredRow) -> str:
@@ -103,10 +55,6 @@ def _left_out(row: StoredRow) -> str:
     if row.example.messages and not row.example.is_answered:
         return "has no answer yet"
     return ""
-
-
-def _blocker(kind: str, rows: Sequence[StoredRow], what: str, opener: str) -> Blocker:
-    return Blocker(kind, f"{len(rows):,} {what}: {named(rows)}.", tuple(row.id for row in rows), opener)
 
 
 def named(rows: Sequence[StoredRow], most: int = 5) -> str:
@@ -214,12 +162,10 @@ class _Planning:
         self.tested = {str(row["id"]) for row in self.kept.rows if row.get("split") == "test"} if self.kept else set()
         self.has_test = any(row.role == "test" for row in self.rows)
         alone = self.test_only and self.has_test
-        found = sort_rows(
-            [row for row in self.rows if row.role == "test" or not alone], self.settings, leave_out=self.leave_out
-        )
-        self.stay, self.dropped, self.stops = found.rows, [*found.dropped], blockers(found, self.settings)
-        self.fixed = {row.id: split for row in found.rows if (split := self._fixed(row))}
-        samples = tuple(samples_of(self.store, self.settings, found.rows))
+        self.stay, self.dropped, self.stops = list[StoredRow](), list[LeftOutRow](), list[Blocker]()
+        self._sort([row for row in self.rows if row.role == "test" or not alone])
+        self.fixed = {row.id: split for row in self.stay if (split := self._fixed(row))}
+        samples = tuple(samples_of(self.store, self.settings, self.stay))
         self.stage("Looking for duplicates and contradictions")
         examples = self._without_doubles()
         self.stage("Looking for leaks into the test set")
@@ -232,6 +178,43 @@ class _Planning:
             return FreezePlan(self.test_only, {}, tuple(self.dropped), tuple(self.stops), samples=samples)
         self.stage("Splitting, and looking for leaks between the splits")
         return replace(self._split(examples), samples=samples)
+
+    def _sort(self, rows: Sequence[StoredRow]) -> None:
+        """Sort the rows that were not taken out: they stay, or are left out, or block it until they are reviewed."""
+        undecided, demanded = list[StoredRow](), list[StoredRow]()
+        for row in rows:
+            if reason := _left_out(row):
+                self.dropped.append(drop(row, reason))
+            elif row.state in WAITING and (row.origin == "generated" or row.role == "candidates"):
+                if self.leave_out:
+                    self.dropped.append(drop(row, "waits for review"))
+                else:
+                    undecided.append(row)
+            elif row.state in WAITING or (self.settings.review.pool == "all" and not row.is_reviewed):
+                demanded.append(row)
+            else:
+                self.stay.append(row)
+        self._stop_at_open_review(undecided, demanded)
+
+    def _stop_at_open_review(self, undecided: Sequence[StoredRow], demanded: Sequence[StoredRow]) -> None:
+        pool = self.settings.review.pool
+        if undecided:
+            have = "row has" if len(undecided) == 1 else "rows have"
+            opener = "rung review   (or --leave-out-undecided)"
+            self._stop("undecided", undecided, f"generated or candidate {have} no decision yet", opener)
+        if demanded:
+            policy = {"all": "all of your own rows", "sample": "the drawn sample", "trust": "rows sent to review"}
+            wait = "row waits" if len(demanded) == 1 else "rows wait"
+            what = f"{wait} for review, and the policy asks for {policy[pool]}"
+            tested = sum(row.role == "test" for row in demanded)
+            if 0 < tested < len(demanded):
+                what += f"; {tested:,} are in the test set, and --test-only needs no others"
+            trust = '   (or trust these labels: [review] pool = "trust")' if pool == "sample" else ""
+            self._stop("unreviewed", demanded, what, "rung review" + trust)
+
+    def _stop(self, kind: str, rows: Sequence[StoredRow], what: str, opener: str, near: str = "") -> None:
+        text = f"{len(rows):,} {what}: {named(rows)}.{near}"
+        self.stops.append(Blocker(kind, text, tuple(row.id for row in rows), opener))
 
     def _fixed(self, row: StoredRow) -> SplitName | None:
         """Return the split that a row must go to, None if the split is free."""
@@ -314,9 +297,8 @@ class _Planning:
         bad = [row for row in free if key and date_at(row.example, key) is None]
         if bad:
             near = did_you_mean(key, date_keys([row.example for row in free]))
-            what = f'{len(bad):,} rows hold no ISO date (2026-11-25) under "{key}", by which they are split'
-            rows = tuple(row.id for row in bad)
-            self.stops.append(Blocker("dates", f"{what}: {named(bad)}.{near}", rows, "[dataset] split_by in rung.toml"))
+            what = f'rows hold no ISO date (2026-11-25) under "{key}", by which they are split'
+            self._stop("dates", bad, what, "[dataset] split_by in rung.toml", near)
 
     def _split(self, examples: Fingerprinted) -> FreezePlan:
         """Split what stays: nothing of the pool goes to test where a test set was imported."""

@@ -211,8 +211,8 @@ def few_of_each(problems: Sequence[Problem], most: int = 3) -> Iterator[str]:
 
 
 def _of_run(run: str | None, acceptance: tuple[str, str] | None) -> tuple[Verdict, list[str]]:
-    from curation.split.audit import write_vouched
     from curation.store import open_store
+    from curation.store.vouching import write_vouched
     from evaluation.measurement_report import read_report
     from evaluation.verdict.rule import accepted, newest_verdict
     from rung.report.evaluation import write_page

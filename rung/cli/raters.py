@@ -42,8 +42,8 @@ def judge(
     as_json: Json = False,
 ) -> None:
     """Grade outputs with a model, by judge.md. Its grades count only as far as they agree with human labels."""
-    from curation.split.audit import write_vouched
     from curation.store import open_store
+    from curation.store.vouching import write_vouched
     from evaluation.ask import Replies
     from evaluation.judge.assessment import judge_run, open_sitting
     from evaluation.verdict.rule import with_judge

@@ -126,7 +126,7 @@ def read_facts(project: Project, *, with_store: bool = True) -> Facts:
         """Return names of those that are not the ones of the log."""
         if not with_store or not store_exists(project, settings):
             return []
-        from curation.split.audit import unlike_log
+        from curation.store.vouching import unlike_log
 
         none: list[Path] = []
         return [path.name for path in part(lambda: unlike_log(project, settings, *files), none)]

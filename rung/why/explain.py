@@ -103,7 +103,7 @@ def chain(project: Project, ref: str) -> list[ChainLink]:
     """Return every link behind `ref`, the nearest first. Raises RungError if no such thing is here."""
     if ref.startswith("r-"):
         return list(row_links(project, ref))
-    from curation.split.audit import VOUCHING, unlike_log
+    from curation.store.vouching import VOUCHING, unlike_log
 
     links = list(_artefact(project, project.root / PLACES[ref[0]].format(ref)))
     settings, files = load_settings(project.settings_file), [project.root / link.ref for link in links]

@@ -91,7 +91,7 @@ def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk):
     desk.store.add([*rows(60, 1), named], role="pool")
     desk.settings.dataset.licences["other.jsonl"] = "MIT"
     whole = desk.settings.dataset.model_copy(update={"licence": "CC-BY-4.0"})
-    done = freeze(desk.project, desk.settings.model_copy(update={"dataset": whole}), store=desk.store)
+    done = freeze(desk.project, desk.settings.model_copy(update={"dataset": whole}))
     assert sorted(row["licence"] for row in done.manifest.rows) == ["CC-BY-4.0"] * 60 + ["CC0-1.0"]
     card = (done.folder / "README.md").read_text()
     assert re.search(r"CC-BY-4\.0\W+60\b", card) and re.search(r"CC0-1\.0\W+1\b", card) and "5 of 5" in card

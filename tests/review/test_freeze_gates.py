@@ -15,10 +15,11 @@ from curation.checks.run import check_project
 from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all, progress, undo
 from curation.review.progress import most_faulty
-from curation.split.audit import fault_of, recheck_leakage, recheck_review, reviewed_under
+from curation.split.audit import recheck_leakage, recheck_review, reviewed_under
 from curation.split.plan import plan_freeze
 from curation.store import tables
 from curation.store.records import number_of
+from curation.store.vouching import fault_of
 from workspace.errors import Refusal
 from workspace.settings import load_settings
 

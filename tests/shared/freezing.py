@@ -24,4 +24,4 @@ def approve_all(desk: Any, name: str = "dana") -> None:
 
 
 def frozen(desk: Any, **more: Any) -> Any:
-    return freeze(desk.project, desk.settings, store=desk.store, **more)
+    return freeze(desk.project, desk.settings, **more)

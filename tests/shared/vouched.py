@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import TypeVar
 
-from curation.split.audit import write_vouched
 from curation.store import open_store
+from curation.store.vouching import write_vouched
 from training.gates.clearance import check_gates
 from training.gates.gate import ORDER, Gate
 from training.plan.plans import Plan, read_plan

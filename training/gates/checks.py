@@ -11,9 +11,10 @@ from advisor.decide import verdict_of
 from advisor.decision import Decision
 from advisor.followup import TUNED
 from advisor.rulefiles import load_rulebook
-from curation.split.audit import GateAnswer, fault_of, recheck_leakage, recheck_review
+from curation.split.audit import GateAnswer, recheck_leakage, recheck_review
 from curation.split.manifest import Manifest, SplitName, newest_dataset, read_manifest
 from curation.store import Store, open_store
+from curation.store.vouching import fault_of
 from evaluation.arms.prompted import OPTIMISED
 from evaluation.arms.registry import arm_name
 from evaluation.measured_answers import form_of, newest_baseline, with_judged

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.split.audit import fault_of, way_back
 from curation.store import open_store
+from curation.store.vouching import fault_of, way_back
 from evaluation.arms.classifiers import CLASSIFIERS
 from evaluation.arms.registry import CALLED, arm_name
 from evaluation.measured_answers import best_untuned
