@@ -45,17 +45,23 @@ def document_files(folder: Path) -> list[Path]:
 def paragraphs_of(path: Path, name: str) -> Iterator[Paragraph]:
     """Yield the paragraphs of the file `name`. Raises RungError if it is damaged, locked or holds no text."""
     kind = path.suffix.lower()
-    read = {".pdf": _pdf, ".docx": _docx, ".html": _html, ".htm": _html}.get(kind, _text)
+    if kind in (".pdf", ".docx"):
+        found = _pdf(path) if kind == ".pdf" else _docx(path)
+    else:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        found = _blocks(text) if kind in (".md", ".txt") else _html(text)
     empty = True
-    for start, text in read(path):
+    for start, text in found:
         if text.strip():
             empty = False
             yield Paragraph(text, name, start)
     if empty and kind in (".pdf", ".docx"):
-        raise RungError(
-            f"{path}: no text in it{' (a scan?)' if kind == '.pdf' else ''}.",
-            "make its text readable (OCR), or take it out of the folder", where=str(path),
-        )  # fmt: skip
+        scan = " (a scan?)" if kind == ".pdf" else ""
+        raise _fault(path, f"no text in it{scan}", "make its text readable (OCR), or take it out of the folder")
+
+
+def _fault(path: Path, what: str, hint: str) -> RungError:
+    return RungError(f"{path}: {what}.", hint, where=str(path))
 
 
 def listed(passages: Sequence[tuple[str, str]]) -> str:
@@ -80,12 +86,8 @@ def used_words(passage: str, answer: str) -> list[tuple[str, bool]]:
     return [piece for piece in (*found, (passage[end:], False)) if piece[0]]
 
 
-def _text(path: Path) -> Iterator[tuple[str, str]]:
-    """Blocks between blank lines, with the number of their first line."""
-    return _blocks(path.read_text(encoding="utf-8-sig", errors="replace"))
-
-
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield blocks between blank lines, with the number of their first line."""
     block: list[str] = []
     for number, line in enumerate([*text.splitlines(), ""], 1):
         if line.strip():
@@ -95,9 +97,9 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
             block = []
 
 
-def _html(path: Path) -> Iterator[tuple[str, str]]:
+def _html(text: str) -> Iterator[tuple[str, str]]:
     page = _Page()
-    page.feed(path.read_text(encoding="utf-8-sig", errors="replace"))
+    page.feed(text)
     page.close()
     page.end()
     return iter(page.found)
@@ -155,13 +157,10 @@ def _docx(path: Path) -> Iterator[tuple[str, str]]:
         with zipfile.ZipFile(path) as packed, packed.open("word/document.xml") as file:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST or b"<!DOCTYPE" in content.replace(b"\0", b""):  # in UTF-16 too
-            raise RungError(
-                f"{path}: not a document that can be read.", "save it again in its program", where=str(path)
-            )
+            raise _fault(path, "not a document that can be read", "save it again in its program")
         body = ElementTree.fromstring(content).find(f"{W}body")
     except (zipfile.BadZipFile, zlib.error, KeyError, ElementTree.ParseError, OSError, EOFError, RuntimeError) as error:
-        raise RungError(f"{path}: cannot be read as DOCX ({error}).", "save it again in its program",
-                        where=str(path)) from error  # fmt: skip
+        raise _fault(path, f"cannot be read as DOCX ({error})", "save it again in its program") from error
     texts = (text for block in (body if body is not None else ()) for text in _block_texts(block))
     for number, text in enumerate(texts, 1):
         yield str(number), text
@@ -191,11 +190,10 @@ def _pdf(path: Path) -> Iterator[tuple[str, str]]:
     try:
         reader = PdfReader(path)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise RungError(f"{path}: needs a password.", "save it without one", where=str(path))
+            raise _fault(path, "needs a password", "save it without one")
         pages = [page.extract_text() for page in reader.pages]
     except (PyPdfError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RungError(f"{path}: cannot be read as PDF ({error}).", "save it again, or as text",
-                        where=str(path)) from error  # fmt: skip
+        raise _fault(path, f"cannot be read as PDF ({error})", "save it again, or as text") from error
     for number, text in enumerate(pages, 1):
         for _, block in _blocks(re.sub(r"(?<=[a-z])-\n(?=[a-z])", "", text)):
             for piece in _sentences(block):

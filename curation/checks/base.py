@@ -121,6 +121,7 @@ class QualityCheck:
     action: Action | None = None
     unseen = ""
     """Faults that the check does not cover, if a reader could think that it does."""
+    was_stopped = False
 
     def __init__(self) -> None:
         self.measures: JsonObject = {}
@@ -283,10 +284,6 @@ class Ran(BaseModel):
     title: str
     rows: int | None
     reason: str = ""
-
-    def counting(self, rows: int) -> Ran:
-        """Return the check with another number of rows."""
-        return Ran(name=self.name, title=self.title, rows=rows, reason=self.reason)
 
 
 class Checkup(BaseModel):

@@ -52,6 +52,13 @@ class MalformedLines(QualityCheck):
         """Return all of them."""
         return self.piled(self.pile)
 
+    def at_import(self, rejected: int) -> DataFinding | None:
+        """Return what a project's imports rejected, with the reasons in their own files."""
+        reason = "These lines could not be read at import; they are in the rejects files with their reasons."
+        kept = "kept in the rejects file"
+        finding = self.finding([], rows=rejected, reason=reason, severity="handled", what_to_do=kept)
+        return finding if rejected else None
+
 
 class Empty(SingleRowCheck):
     """A question or answer of white space only; the reader has already rejected an empty one."""

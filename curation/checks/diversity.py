@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 import re
 import zlib
@@ -48,7 +47,13 @@ class Diversity(QualityCheck):
         if drafts:
             self.measures["generated"] = drafts
         if distinct < limit("distinct_low") and packed < limit("compression_low"):
-            return self.finding([], rows=survey.rows, reason=self._repeated(), detail=self.measures)
+            others = ", ".join(f"{name} {score}" for name, score in self.measures["reference"].items())
+            reason = (
+                f"{distinct:.0%} of the word pairs differ and the questions pack to {packed:.0%}: "
+                f"{self.measures['vendi_rows']:,} rows are as varied as about {score:.0f} that share nothing "
+                f"(of {VENDI_ROWS} questions: {others})."
+            )
+            return self.finding([], rows=survey.rows, reason=reason, detail=self.measures)
         if drafts and drafts["generated"] < limit("variety_generated") * drafts["own"]:
             reason = (
                 f"{drafts['rows']} generated questions are as varied as about {drafts['generated']:.0f} that share "
@@ -56,15 +61,6 @@ class Diversity(QualityCheck):
             )
             return self.finding([], rows=int(drafts["drafts"]), reason=reason, detail=self.measures)
         return None
-
-    def _repeated(self) -> str:
-        found = self.measures
-        others = ", ".join(f"{name} {score}" for name, score in found["reference"].items())
-        return (
-            f"{found['distinct_2']:.0%} of the word pairs differ and the questions pack to {found['compression']:.0%}: "
-            f"{found['vendi_rows']:,} rows are as varied as about {found['vendi']:.0f} that share nothing "
-            f"(of {VENDI_ROWS} questions: {others})."
-        )
 
 
 def against_own(subjects: Sequence[Subject], seed: int) -> dict[str, float] | None:
@@ -168,8 +164,7 @@ class Spread(QualityCheck):
 
 def _bin(text: str) -> int:
     """Return bins that double: 0, 1, 2-3, 4-7 ... words."""
-    words = len(text.split())
-    return min(BINS, int(math.log2(words)) + 1) if words else 0
+    return min(BINS, len(text.split()).bit_length())
 
 
 def _table(counts: Counter[int]) -> list[dict[str, Any]]:

@@ -113,14 +113,10 @@ def _vectors(texts: Sequence[str], **how: Any) -> Any:
 
 def _asked(model: Any, vectors: Any, given: Any, seed: int) -> Any:
     """Return the out-of-fold prediction for each row. Holds one model (classes x features) at a time."""
-    from sklearn.base import clone
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    said = np.zeros((len(given), int(given.max()) + 1), np.float32)
-    for learn, ask in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(vectors, given):
-        fresh = clone(model).fit(vectors[learn], given[learn])
-        said[np.ix_(ask, fresh.classes_)] = fresh.predict_proba(vectors[ask])
-    return said
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return cross_val_predict(model, vectors, given, cv=folds, method="predict_proba").astype(np.float32)
 
 
 Floats = npt.NDArray[np.float32]
@@ -178,15 +174,14 @@ def _fitted(logs: Sequence[Floats], given: npt.NDArray[np.int64]) -> tuple[npt.N
 
 def _told(at: Any) -> tuple[npt.NDArray[np.float64], float]:
     """Return weights above 0, and a share between 0 and the most."""
-    return np.exp(np.minimum(at[:-1], 5.0)), float(MOST_WRONG / (1 + np.exp(-np.clip(at[-1], -50, 50))))
+    from scipy.special import expit
+
+    return np.exp(np.minimum(at[:-1], 5.0)), float(MOST_WRONG * expit(at[-1]))
 
 
 def _combined(logs: Sequence[Floats], weights: npt.NDArray[np.float64]) -> Floats:
     """Return the product of the models' probabilities, each to the power of its weight, as probabilities."""
-    total = np.zeros_like(logs[0])
-    for each, weight in zip(logs, weights.tolist(), strict=True):
-        total += np.float32(weight) * each
-    total -= total.max(axis=1, keepdims=True)
-    np.exp(total, out=total)
-    total /= total.sum(axis=1, keepdims=True)
+    from scipy.special import softmax
+
+    total: Floats = softmax(sum(np.float32(weight) * each for weight, each in zip(weights, logs, strict=True)), axis=1)
     return total

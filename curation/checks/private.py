@@ -6,9 +6,10 @@ from collections import Counter
 from importlib.metadata import entry_points
 from typing import Any
 
-from curation.checks.base import SingleRowCheck, Subject, evidence_of
+from curation.checks.base import SingleRowCheck, Subject
 from curation.example import every_text
-from curation.mask import Finder, Spot, find_personal, find_secrets, names_masked
+from curation.mask import Finder, Spot, find_personal, find_secrets
+from workspace.counted import counted
 from workspace.errors import RungError, did_you_mean
 from workspace.extras import installed, require
 
@@ -107,9 +108,7 @@ class Names(SingleRowCheck):
         super().__init__()
         self.find = find
 
-    def see(self, subject: Subject) -> None:
-        """Put the row on the pile where it holds a name."""
+    def fault(self, subject: Subject) -> str | None:
+        """Return the number of names."""
         count = sum(len(self.find(text)) for text in every_text(subject.example))
-        if count:
-            with names_masked(self.find):
-                self.pile.add(evidence_of(f"{count} name{'s' * (count != 1)}", subject))
+        return counted(count, "name") if count else None

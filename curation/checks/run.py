@@ -36,6 +36,7 @@ from curation.checks.subjects import (
     GoneRows,
     Sampler,
     Sides,
+    kept_for,
     role_of,
     stored_subject,
 )
@@ -55,7 +56,7 @@ from workspace.interrupt import is_interrupt
 from workspace.settings import Settings
 
 Stage = Callable[[str], None]
-
+Found = tuple[QualityCheck, DataFinding | None]
 
 STOPS = (KeyboardInterrupt, SystemError)
 
@@ -102,15 +103,13 @@ def titles() -> dict[str, str]:
 class _RowPass:
     """One pass of all checks over rows: each check sees each row, then each says what it found.
 
-    `stopped` is a sentence if the checks were stopped; those that did not run are among `ran` without a number.
+    `ended` are the checks with their findings; `stopped` is a sentence if they were stopped.
     """
 
     def __init__(self, options: Options) -> None:
         self.options, self.checks, self.sampler = options, checks(options), Sampler(options.seed)
-        self.findings: list[DataFinding] = []
-        self.ran: list[Ran] = []
-        self.measures: dict[str, Any] = {}
-        self.stopped = ""
+        self.ended: list[Found] = []
+        self.stopped, self.started = "", time.monotonic()
 
     def see(self, subject: Subject, size: int) -> None:
         """Show one row, of `size` bytes, to every check."""
@@ -119,9 +118,10 @@ class _RowPass:
             check.see(subject)
 
     def end(self, stage: Stage) -> None:
-        """End every check: its finding, its line, its measures. Once stopped, only those of single rows end."""
+        """End every check. Once stopped, only those of single rows end."""
         survey = Survey(self.sampler.seen, self.sampler.rows(), self.options)
         for check in self.checks:
+            finding = None
             try:
                 if self.stopped and not isinstance(check, SingleRowCheck):
                     raise KeyboardInterrupt
@@ -130,12 +130,26 @@ class _RowPass:
             except STOPS as stop:
                 only_a_stop(stop)
                 self.stopped = self.stopped or f"Stopped before {check.title.lower()} were looked for."
-                self.ran.append(Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended"))
-                continue
-            self.findings += [finding] if finding else []
-            self.ran.append(_ran(check, finding))
-            if check.measures:
-                self.measures[check.name] = check.measures
+                check.was_stopped = True
+            self.ended.append((check, finding))
+
+    def checkup(self, found: Sequence[Found], **counts: Any) -> Checkup:
+        """Return the document of these checks, each with its finding."""
+        ran = [
+            Ran(name=check.name, title=check.title, rows=None, reason="stopped before it ended")
+            if check.was_stopped
+            else Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0, reason=check.unseen)
+            for check, finding in found
+        ]
+        return Checkup(
+            checks=tuple(ran),
+            findings=in_order([finding for _, finding in found if finding]),
+            measures={check.name: check.measures for check in self.checks if check.measures},
+            sampled=self.sampler.sampled,
+            stopped=self.stopped,
+            seconds=round(time.monotonic() - self.started, 3),
+            **counts,
+        )
 
 
 def check_files(
@@ -160,9 +174,9 @@ def check_files(
 
 
 def _checkup(files: RowFile, options: Options, scope: str, threshold: float, stage: Stage) -> Checkup:
-    started, rows, malformed, prints = time.monotonic(), _RowPass(options), MalformedLines(), Collector()
+    rows, malformed, prints = _RowPass(options), MalformedLines(), Collector()
     learnt = {str(file) for file in _sides(files.files)[0]}
-    found: list[tuple[QualityCheck, DataFinding | None]] = []
+    found: list[Found] = []
     result = None
     try:
         for item in chain.from_iterable(files.read()):
@@ -191,7 +205,8 @@ def _checkup(files: RowFile, options: Options, scope: str, threshold: float, sta
     found.insert(0, (malformed, malformed.end_of_file()))
     rows.end(stage)
     exact, near = (result.exact, result.near) if result else (0, 0)
-    return Checkup(
+    return rows.checkup(
+        [*found, *rows.ended],
         scope=scope,
         files=tuple(map(str, files.files)),
         read=rows.sampler.seen + malformed.pile.count,
@@ -199,12 +214,6 @@ def _checkup(files: RowFile, options: Options, scope: str, threshold: float, sta
         exact=exact,
         near=near,
         rejected=malformed.pile.count,
-        sampled=rows.sampler.sampled,
-        stopped=rows.stopped,
-        checks=(*(_ran(check, finding) for check, finding in found), *rows.ran),
-        findings=in_order([finding for finding in (*(f for _, f in found), *rows.findings) if finding]),
-        measures=rows.measures,
-        seconds=round(time.monotonic() - started, 3),
     )
 
 
@@ -215,7 +224,7 @@ def _sides(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return (learnt, measured) if learnt else (list(files), [])
 
 
-def _file_leaks(files: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | None]]:
+def _file_leaks(files: RowFile) -> Iterator[Found]:
     """Leaks between files whose names say train (or nothing) and test or validation; nothing if one side lacks."""
     learnt, measured = _sides(files.files)
     if not measured:
@@ -225,10 +234,6 @@ def _file_leaks(files: RowFile) -> Iterator[tuple[QualityCheck, DataFinding | No
     report = find_leaks(train, [s.example for s in test])
     for check, leaks in ((Leaks(), report.leaks), (Suspects(), report.suspects)):
         yield check, check.found(leaks, train, test)
-
-
-def _ran(check: QualityCheck, finding: DataFinding | None) -> Ran:
-    return Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0, reason=check.unseen)
 
 
 T = TypeVar("T")
@@ -286,7 +291,6 @@ def _project_checkup(
     options: Options,
     told: tuple[Stage, RowsDone],
 ) -> Checkup:
-    started = time.monotonic()
     stage, progress = told
     stage(READING)
     settled = dismissals(store)
@@ -300,28 +304,18 @@ def _project_checkup(
     for row in store.each(excluded=True):
         gone.add(row)
     stage("Duplicates")
-    pairs = [_taken_out(store, gone), *_project_pairs(sides, settings, settled, progress)]
+    twins, stay = Duplicates(), store.rows(ids=sorted(filter(None, map(kept_for, gone.first))))
+    found: list[Found] = [(twins, twins.taken_out(gone, {row.id: row for row in stay}))]
+    found += _project_pairs(sides, settings, settled, progress)
     rows.end(stage)
     counts = _counts(store, sides.imported, gone)
-    pairs.append(_handled(counts["rejected"]))
-    found = [finding for _, finding in pairs if finding]
-    found += [left for finding in rows.findings if (left := unsettled(finding, settled))]
+    malformed = MalformedLines()
+    found.append((malformed, malformed.at_import(counts["rejected"])))
+    found += [(check, finding and unsettled(finding, settled)) for check, finding in rows.ended]
     waiting, sent = frozenset(sides.waiting), sent_by_finding(store)
-    found = [marked_in_review(finding, waiting, sent) for finding in found]
-    names = {finding.name: finding.rows for finding in found}
-    ran = [_ran(check, finding) for check, finding in pairs]
-    ran += [each if each.rows is None else each.counting(names.get(each.name, 0)) for each in rows.ran]
-    return Checkup(
-        scope=project.name,
-        files=tuple(source.path for source in store.sources()),
-        checks=tuple(ran),
-        findings=in_order(found),
-        measures=rows.measures,
-        sampled=rows.sampler.sampled,
-        stopped=rows.stopped,
-        seconds=round(time.monotonic() - started, 3),
-        **counts,
-    )
+    found = [(check, finding and marked_in_review(finding, waiting, sent)) for check, finding in found]
+    files = tuple(source.path for source in store.sources())
+    return rows.checkup(found, scope=project.name, files=files, **counts)
 
 
 def _frozen(project: Project) -> frozenset[str]:
@@ -331,20 +325,12 @@ def _frozen(project: Project) -> frozenset[str]:
     return frozenset(str(row.get("id")) for row in rows if row.get("split") == "test")
 
 
-def _taken_out(store: Store, gone: GoneRows) -> tuple[QualityCheck, DataFinding | None]:
-    """Return the duplicates that an import took out, with the rows that stay for them."""
-    kept = {str(row.evidence["kept"]) for row in gone.first if row.evidence.get("kept")}
-    stay = {row.id: row for row in store.rows(ids=sorted(kept))}
-    check = Duplicates()
-    return check, check.taken_out(gone.first, gone.kinds.total(), gone.kept, stay)
-
-
 def _project_pairs(
     sides: Sides, settings: Settings, settled: dict[str, list[frozenset[str]]], progress: RowsDone
-) -> list[tuple[QualityCheck, DataFinding | None]]:
+) -> list[Found]:
     """Return leaks, contradictions, and duplicates that are left."""
     leaks, contradictions, left = Leaks(), Contradictions(), LeftDuplicates()
-    found: list[tuple[QualityCheck, DataFinding | None]] = []
+    found: list[Found] = []
     learnt = sides.learnt
     if learnt:
         collector = Collector(use_compiled(len(learnt)))
@@ -376,11 +362,3 @@ def _counts(store: Store, imported: int, gone: GoneRows) -> dict[str, int]:
         "read": read, "kept": imported, "exact": exact, "near": near, "rejected": rejected, "known": known,
         "taken_out": max(other, 0),
     }  # fmt: skip
-
-
-def _handled(rejected: int) -> tuple[QualityCheck, DataFinding | None]:
-    """Malformed lines of the imports: rejected then, with their reasons."""
-    malformed, kept = MalformedLines(), "kept in the rejects file"
-    reason = "These lines could not be read at import; they are in the rejects files with their reasons."
-    finding = malformed.finding([], rows=rejected, reason=reason, severity="handled", what_to_do=kept)
-    return malformed, finding if rejected else None

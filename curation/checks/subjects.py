@@ -144,9 +144,14 @@ class GoneRows:
         if not (kind := DUPLICATE_REASONS.get(row.excluded or "")):
             return
         self.kinds[kind] += 1
-        self.kept[str(row.evidence.get("kept", ""))] += 1
+        self.kept[kept_for(row)] += 1
         if len(self.first) < EVIDENCE_KEPT:
             self.first.append(row)
+
+
+def kept_for(row: StoredRow) -> str:
+    """Return the id of the row that was kept for a duplicate; empty if its evidence names none."""
+    return str(row.evidence.get("kept", ""))
 
 
 def stored_subject(row: StoredRow) -> Subject:

@@ -22,7 +22,7 @@ from curation.checks.base import (
     shown_texts,
 )
 from curation.checks.dismissals import NOTHING, Settled, settled_pairs
-from curation.checks.subjects import FileRows, ProjectRows
+from curation.checks.subjects import FileRows, GoneRows, ProjectRows, kept_for
 from curation.likeness.duplicates import DedupResult
 from curation.likeness.leaks.find import Leak
 from curation.store import StoredRow
@@ -60,17 +60,15 @@ class Duplicates(QualityCheck):
             },
         )
 
-    def taken_out(
-        self, first: Sequence[StoredRow], rows: int, kept: Mapping[str, int], stay: Mapping[str, StoredRow]
-    ) -> DataFinding | None:
-        """Return the rows removed from a project at import: the `first` rows, each beside the one that stays (`stay`,
-        by id), with the evidence that was kept then; how often a row was `kept` for one.
+    def taken_out(self, gone: GoneRows, stay: Mapping[str, StoredRow]) -> DataFinding | None:
+        """Return the rows removed from a project at import, the first ones each beside the row that stays (`stay`, by
+        id), with the evidence that was kept then.
         """
-        if not rows:
+        if not gone.first:
             return None
         evidence = []
-        for row in first:
-            name = str(row.evidence.get("kept", ""))
+        for row in gone.first:
+            name = kept_for(row)
             both = [row, *([stay[name]] if name in stay else [])]
             found = FindingEvidence(
                 key=row.id,
@@ -81,10 +79,14 @@ class Duplicates(QualityCheck):
                 texts=tuple(map(excerpt, shown_texts(*(each.example for each in both)))),
             )
             evidence.append(found)
-        sizes = Counter(count + 1 for count in kept.values())
-        clusters = {str(size): sizes[size] for size in sorted(sizes)}
-        detail = {"clusters": clusters}
-        return self.finding(evidence, rows=rows, severity="handled", detail=detail, what_to_do="1 kept of each cluster")
+        sizes = Counter(count + 1 for count in gone.kept.values())
+        return self.finding(
+            evidence,
+            rows=gone.kinds.total(),
+            severity="handled",
+            detail={"clusters": {str(size): sizes[size] for size in sorted(sizes)}},
+            what_to_do="1 kept of each cluster",
+        )
 
 
 class LeftDuplicates(Duplicates):
