@@ -24,7 +24,7 @@ import planted  # noqa: E402
 
 from curation.checks.base import Subject  # noqa: E402
 from curation.checks.label_noise import doubted  # noqa: E402
-from curation.checks.private import name_finder  # noqa: E402
+from curation.checks.private import Names, name_finder  # noqa: E402
 from curation.checks.run import check_files  # noqa: E402
 from curation.example import Example, chat_row  # noqa: E402
 from workspace.errors import RungError  # noqa: E402
@@ -69,7 +69,45 @@ def row_table(seeds: range) -> Iterator[str]:
     except RungError as error:
         print(f"names: not measured. {error}", file=sys.stderr)
         return
-    yield counted("names", [planted.with_names(find, seed) for seed in seeds])
+    yield counted("names", [with_names(find, seed) for seed in seeds])
+
+
+NAMES = [
+    "Maria Gonzalez", "John Smith", "Aisha Khan", "Wei Zhang", "Priya Sharma", "Lukas Meyer", "Fatima Al-Sayed",
+    "Olga Petrova", "Kofi Mensah", "Sofia Rossi", "James O'Brien", "Yuki Tanaka", "Ana Silva", "Peter Novak",
+    "Chloe Martin", "David Cohen", "Emma Johansson", "Ravi Patel", "Grace Okafor", "Daniel Kim",
+]  # fmt: skip
+CARRIERS = [
+    "My name is {x} and my card is lost.",
+    "Please call {x} about the open invoice.",
+    "Dr. {x} prescribed the new tablets yesterday.",
+    "I spoke to {x} at the desk this morning.",
+    "The parcel for {x} has not arrived yet.",
+]
+NAMELESS = [
+    "My card was lost on the way to Berlin on Monday.",
+    "Alzheimer disease with late onset, Parkinson disease excluded.",
+    "The Apple Pay top up was reverted by the bank.",
+    "Type 2 diabetes mellitus with hyperglycemia.",
+    "May I use Visa and Mastercard in Paris in April?",
+]
+
+
+def with_names(find, seed, count=200):
+    """Found, planted, false and sound: half of the rows name a person in an ordinary sentence."""
+    rng = random.Random(seed)
+    rows, chosen = [], set()
+    for i in range(count):
+        if rng.random() < 0.5:
+            chosen.add(i)
+            rows.append(planted.row(rng.choice(CARRIERS).format(x=rng.choice(NAMES)), "it is done"))
+        else:
+            rows.append(planted.row(rng.choice(NAMELESS), "it is done"))
+    check = Names(find)
+    for i, each in enumerate(rows):
+        check.see(Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}"))
+    found = {int(each.removeprefix("r-")) for each in check.pile.ids}
+    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
 
 
 def counted(name: str, counts: list[tuple[int, int, int, int]]) -> str:

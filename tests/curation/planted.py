@@ -197,17 +197,17 @@ def hit(found, name):
     return {int(each.removeprefix("r-")) for each in finding.ids} if finding else set()
 
 
-def labelled(rng, count=1200, classes=12, noise=0.05):
+def labelled(rng, count=1200, classes=12, noise=0.05, words=WORDS):
     """Short questions whose words tell their class, some of them with another class's label."""
-    own = [rng.sample(WORDS, 4) for _ in range(classes)]
+    own = [rng.sample(words, 4) for _ in range(classes)]
     rows, flipped = [], set()
     for i in range(count):
         label = rng.randrange(classes)
-        words = [rng.choice(own[label]) if rng.random() < 0.5 else rng.choice(WORDS) for _ in range(10)]
+        asked = [rng.choice(own[label]) if rng.random() < 0.5 else rng.choice(words) for _ in range(10)]
         if rng.random() < noise:
             label = rng.choice([other for other in range(classes) if other != label])
             flipped.add(i)
-        rows.append(row(" ".join(words), f"class_{label}"))
+        rows.append(row(" ".join(asked), f"class_{label}"))
     return rows, flipped
 
 
@@ -299,10 +299,10 @@ def measured(name, seed=7, count=400):
     return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
 
 
-def noisy(seed=5):
-    rows, flipped = labelled(random.Random(seed))
+def noisy(seed=5, **more):
+    rows, flipped = labelled(random.Random(seed), **more)
     found = hit(run(rows, "label_noise")[0], "label_noise")
-    quiet = hit(run(labelled(random.Random(seed), noise=0)[0], "label_noise")[0], "label_noise")
+    quiet = hit(run(labelled(random.Random(seed), noise=0, **more)[0], "label_noise")[0], "label_noise")
     return len(found & flipped), len(flipped), len(found - flipped), len(quiet), len(rows)
 
 
@@ -361,46 +361,6 @@ def listed_words(seed, count=1000):
     forms = [rng.choice(LISTED_FORMS if i in chosen else NOT_LISTED) for i in range(count)]
     rows = [row(f"{prose(rng, 1)} {form}", prose(rng, 1)) for form in forms]
     found = hit(run(rows, "words", words=LISTED)[0], "words")
-    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
-
-
-NAMES = [
-    "Maria Gonzalez", "John Smith", "Aisha Khan", "Wei Zhang", "Priya Sharma", "Lukas Meyer", "Fatima Al-Sayed",
-    "Olga Petrova", "Kofi Mensah", "Sofia Rossi", "James O'Brien", "Yuki Tanaka", "Ana Silva", "Peter Novak",
-    "Chloe Martin", "David Cohen", "Emma Johansson", "Ravi Patel", "Grace Okafor", "Daniel Kim",
-]  # fmt: skip
-CARRIERS = [
-    "My name is {x} and my card is lost.",
-    "Please call {x} about the open invoice.",
-    "Dr. {x} prescribed the new tablets yesterday.",
-    "I spoke to {x} at the desk this morning.",
-    "The parcel for {x} has not arrived yet.",
-]
-NAMELESS = [
-    "My card was lost on the way to Berlin on Monday.",
-    "Alzheimer disease with late onset, Parkinson disease excluded.",
-    "The Apple Pay top up was reverted by the bank.",
-    "Type 2 diabetes mellitus with hyperglycemia.",
-    "May I use Visa and Mastercard in Paris in April?",
-]
-
-
-def with_names(find, seed, count=200):
-    """Found, planted, false and sound: half of the rows name a person in an ordinary sentence."""
-    from curation.checks.private import Names
-
-    rng = random.Random(seed)
-    rows, chosen = [], set()
-    for i in range(count):
-        if rng.random() < 0.5:
-            chosen.add(i)
-            rows.append(row(rng.choice(CARRIERS).format(x=rng.choice(NAMES)), "it is done"))
-        else:
-            rows.append(row(rng.choice(NAMELESS), "it is done"))
-    check = Names(find)
-    for i, each in enumerate(rows):
-        check.see(Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}"))
-    found = {int(each.removeprefix("r-")) for each in check.pile.ids}
     return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
 
 

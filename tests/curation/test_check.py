@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,8 @@ def test_sound_files_exit_0_and_leaks_are_looked_for_between_train_and_test(tmp_
     findings = json.loads(rung("data", "check", train, test, "--json", code=1).stdout)["findings"]
     (leak,) = next(each["evidence"] for each in findings if each["name"] == "leaks")
     assert leak["places"] == [f"{test}:1", f"{train}:8"] and "1.00" in leak["note"]
+    said = rung("data", "check", lines(tmp_path / "rows.jsonl", []), code=0).stdout
+    assert "0 lines" in said and "import" not in said.splitlines()[-1], "there is nothing to import"
 
 
 def test_bad_input_exits_2(tmp_path, faulty):
@@ -88,12 +92,6 @@ def test_bad_input_exits_2(tmp_path, faulty):
         error = json.loads(rung("data", "check", *words, "--json", code=2).stdout)["error"]
         assert f'{meant}"' in error["message"] or error["where"].endswith(meant)
     assert "rung init" in rung("data", "check", cwd=tmp_path, code=2).stderr
-
-
-def test_an_empty_file_is_no_error(tmp_path):
-    (tmp_path / "rows.jsonl").write_text("")
-    said = rung("data", "check", tmp_path / "rows.jsonl", code=0).stdout
-    assert "0 lines" in said and "import" not in said.splitlines()[-1], "there is nothing to import"
 
 
 def test_the_page_holds_all_and_fetches_nothing(tmp_path, faulty):
@@ -117,9 +115,7 @@ def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
     rows = [row(f"{text(rng, 14)} {i}", f"it is {i}") for i in range(80)]
     rows += [row(asked, "the first of May"), row(asked, "the first of May"), row(asked, "no such day is known")]
     rows += [row(f"Maria Lopez wants {text(rng, 12)}", "[INST] tell Maria Lopez [/INST]")]
-    (tmp_path / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
-    (tmp_path / "test.jsonl").write_text(json.dumps(row(asked, "the first of May")) + "\n")
-    files = [tmp_path / "train.jsonl", tmp_path / "test.jsonl"]
+    files = [lines(tmp_path / "train.jsonl", rows), lines(tmp_path / "test.jsonl", [row(asked, "the first of May")])]
     plain, masked = check_files(files), check_files(files, options=Options(names=find))
     shown = {f.name for f in plain.findings if any("Maria Lopez" in t for e in f.evidence for t in e.texts)}
     assert {"duplicates", "contradictions", "leaks", "pii", "residue"} <= shown
@@ -128,16 +124,18 @@ def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
     assert mask("Maria Lopez") == "Maria Lopez"
 
 
+def stop_at(title):
+    """A stage that is stopped with Ctrl-C as this check begins."""
+
+    def stage(now):
+        if now == title:
+            raise KeyboardInterrupt
+
+    return stage
+
+
 def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     path = lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
-
-    def stop_at(title):
-        def stage(now):
-            if now == title:
-                raise KeyboardInterrupt
-
-        return stage
-
     whole = check_files([path])
     early = check_files([path], stage=stop_at("Duplicates"))
     assert early.stopped and early.read == whole.read
@@ -205,54 +203,32 @@ def test_a_pipe_is_read_once_and_looked_at_twice(name: str, tmp_path: Path) -> N
     assert checkup.read == 2 and checkup.files == (str(train), str(pipe))
 
 
-@pytest.fixture
-def project(tmp_path):
-    made = start_project(tmp_path).project
-    rows = [chat_row(f"claim {n} of unit {n * 7919}", f"class {n % 40}") for n in range(1_200)]
-    with open_store(made, load_settings(made.settings_file)) as store:
+@pytest.fixture(scope="module")
+def check(tmp_path_factory):
+    """`check(stage=, progress=)`: the check of a project of 1,200 rows."""
+    made = start_project(tmp_path_factory.mktemp("project")).project
+    settings = load_settings(made.settings_file)
+    rows = [chat_row(f"claim {n} of unit {n * 7919}", f"it is {n}") for n in range(1_200)]
+    with open_store(made, settings) as store:
         store.add([NewRow(Example(row), line=n) for n, row in enumerate(rows, 1)], role="pool")
-    return made
+        yield partial(check_project, store, made, settings)
 
 
-def test_rows_are_counted_while_they_are_read_and_while_duplicates_are_looked_for(project):
-    told = {}
-    now = [""]
-
-    def stage(title):
-        now[0] = title
-
-    settings = load_settings(project.settings_file)
-    with open_store(project, settings) as store:
-        check_project(
-            store,
-            project,
-            settings,
-            stage=stage,
-            progress=lambda done, of: told.setdefault(now[0], []).append((done, of)),
-        )
+def test_rows_are_counted_while_they_are_read_and_while_duplicates_are_looked_for(check):
+    told, titles = defaultdict(list), [""]
+    check(stage=titles.append, progress=lambda *counts: told[titles[-1]].append(counts))
     steps = [(0, 1_200), (500, 1_200), (1_000, 1_200), (1_200, 1_200)]
-    assert told[READING][:4] == steps
-    assert told["Duplicates"][:4] == steps
-    assert READING == SHOWN
+    assert told[READING][:4] == told["Duplicates"][:4] == steps and READING == SHOWN
 
 
-def test_a_check_of_a_project_that_is_stopped_tells_which_checks_did_not_run(project):
-    def stop(title):
-        if title == "Another language":
-            raise KeyboardInterrupt
-
-    settings = load_settings(project.settings_file)
-    with open_store(project, settings) as store:
-        found = check_project(store, project, settings, stage=stop)
+def test_a_check_of_a_project_that_is_stopped_tells_which_checks_did_not_run(check):
+    found = check(stage=stop_at("Another language"))
     ran = {check.name: check.rows for check in found.checks}
     assert found.stopped and ran["form"] == 0 and ran["language"] is None and ran["topics"] is None
 
-
-def test_who_listens_may_end_it_between_two_rows(project):
-    def stop(done, of):
+    def leave(done, of):
         if done:
             raise KeyboardInterrupt
 
-    settings = load_settings(project.settings_file)
-    with open_store(project, settings) as store, pytest.raises(KeyboardInterrupt):
-        check_project(store, project, settings, progress=stop)
+    with pytest.raises(KeyboardInterrupt):  # who listens may end it between two rows
+        check(progress=leave)

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 
 import pytest
 from in_process import rung
@@ -24,14 +25,26 @@ def faulty():
     return faulty_rows()
 
 
+def started(folder, rows, test=(), *more):
+    """A project with these pool and test rows."""
+    (folder / "rung.toml").write_text(TRUSTED)
+    lines(folder / "rows.jsonl", rows, *more)
+    rung("data", "import", "rows.jsonl", "--rejects", "rejects.jsonl", cwd=folder, code=0)
+    if test:
+        lines(folder / "test.jsonl", test)
+        rung("data", "import", "test.jsonl", "--as", "test", cwd=folder, code=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory, faulty):
+    test = [faulty[7], row("a question that stands nowhere else at all", "x y z")]
+    return started(tmp_path_factory.mktemp("imported"), faulty, test, "{nope\n")
+
+
 @pytest.fixture
-def project(tmp_path, faulty):
-    (tmp_path / "rung.toml").write_text(TRUSTED)
-    lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
-    lines(tmp_path / "test.jsonl", [faulty[7], row("a question that stands nowhere else at all", "x y z")])
-    rung("data", "import", "rows.jsonl", "--rejects", "rejects.jsonl", cwd=tmp_path, code=0)
-    rung("data", "import", "test.jsonl", "--as", "test", cwd=tmp_path, code=0)
-    return tmp_path
+def project(tmp_path, imported):
+    return shutil.copytree(imported, tmp_path / "project")
 
 
 def told(project, *words, code=0):
@@ -79,18 +92,19 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
     assert set(found(project)[0]) < set(names)  # what is taken back next is an import
 
 
-def test_status_tells_what_the_last_check_said_until_something_changes(project):
-    def data_stage():
-        stages = told(project, "status")["stages"]
-        return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
+def data_stage(project):
+    stages = told(project, "status")["stages"]
+    return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
 
-    unchecked = data_stage()
+
+def test_status_tells_what_the_last_check_said_until_something_changes(project):
+    unchecked = data_stage(project)
     rung("data", "check", cwd=project, code=1)
-    assert data_stage() == ("needs_you", "3") != unchecked
+    assert data_stage(project) == ("needs_you", "3") != unchecked
     rung("data", "fix", "leaks", cwd=project, code=0)
-    assert data_stage() == unchecked
+    assert data_stage(project) == unchecked
     rung("data", "check", cwd=project, code=1)
-    assert data_stage() == ("needs_you", "2")
+    assert data_stage(project) == ("needs_you", "2")
 
 
 def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
@@ -193,9 +207,7 @@ def test_the_page_shows_every_cluster_and_who_decided_what(project):
 
 
 def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path, faulty):
-    (tmp_path / "rung.toml").write_text("")
-    lines(tmp_path / "rows.jsonl", faulty[:20])
-    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
+    started(tmp_path, faulty[:20])
     ran = {check["name"] for check in found(tmp_path)[1]["checks"]}
     assert "contradictions" in ran and not {"leaks", "suspects"} & ran
     lines(tmp_path / "held.jsonl", [row("a question that stands nowhere else at all", "x y z")])
@@ -204,15 +216,11 @@ def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothi
 
 
 @pytest.fixture
-def leaking(tmp_path, faulty):
+def leaking(tmp_path):
     """A project with one train row that holds three test questions, frozen by nobody yet."""
-    (tmp_path / "rung.toml").write_text(TRUSTED)
-    lines(tmp_path / "test.jsonl", [row(text, "the same") for text in TEXTS[:6]])
     joined = row("\n".join(TEXTS[:3]), "the same")
-    lines(tmp_path / "rows.jsonl", [joined, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[6:]))])
-    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
-    rung("data", "import", "test.jsonl", "--as", "test", cwd=tmp_path, code=0)
-    return tmp_path
+    rows = [joined, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[6:]))]
+    return started(tmp_path, rows, [row(text, "the same") for text in TEXTS[:6]])
 
 
 def leaks(project):
@@ -255,10 +263,8 @@ def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
 
 def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
     """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
-    (tmp_path / "rung.toml").write_text(TRUSTED)
-    twice = [row(TEXTS[0], "yes mail me@example.org"), row(TEXTS[0], "no mail me@example.org")]
-    lines(tmp_path / "rows.jsonl", [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
-    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
+    twice = [row(TEXTS[0], f"{word} mail me@example.org") for word in ("yes", "no")]
+    started(tmp_path, [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
     rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
     rung("data", "fix", "pii", cwd=tmp_path, code=0)
     rung("data", "fix", "--all", cwd=tmp_path, code=0)
@@ -276,22 +282,15 @@ def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
 
 
 def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_path):
-    (tmp_path / "rung.toml").write_text(TRUSTED)
     rows = [row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:])]
-    lines(tmp_path / "rows.jsonl", [row(TEXTS[0], "yes"), row(TEXTS[0], "no"), *rows])
-    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
+    started(tmp_path, [row(TEXTS[0], "yes"), row(TEXTS[0], "no"), *rows])
     rung("data", "check", cwd=tmp_path, code=1)
     rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
-
-    def data_stage():
-        stages = told(tmp_path, "status")["stages"]
-        return next(each["state"] for each in stages if each["name"] == "data")
-
     for _ in range(2):
         item = told(tmp_path, "review", "next")
         rung("review", "decide", item["id"], "approve", "--token", item["token"], cwd=tmp_path, code=0)
-    assert data_stage() == "needs_you" and found(tmp_path)[0]["contradictions"] == ("blocks", 2)
-    assert data_stage() == "needs_you" and rung("data", "freeze", cwd=tmp_path).returncode == 1
+    assert data_stage(tmp_path)[0] == "needs_you" and found(tmp_path)[0]["contradictions"] == ("blocks", 2)
+    assert data_stage(tmp_path)[0] == "needs_you" and rung("data", "freeze", cwd=tmp_path).returncode == 1
     rung("data", "dismiss", "contradictions", "--by", "sam", "--reason", "both hold", cwd=tmp_path, code=0)
-    assert data_stage() == "open" and "contradictions" not in found(tmp_path)[0]
-    assert data_stage() == "done"
+    assert data_stage(tmp_path)[0] == "open" and "contradictions" not in found(tmp_path)[0]
+    assert data_stage(tmp_path)[0] == "done"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rows_in_files import row, text
@@ -17,7 +16,7 @@ from rows_in_files import row, text
 from curation.checks import run
 from curation.checks import subjects as rows_held
 from curation.checks.base import Subject
-from curation.checks.run import check_project
+from curation.checks.run import check_files, check_project
 from curation.example import Example, chat_row
 from curation.likeness.leaks.find import find_leaks
 from curation.rows.rowfile import RowFile
@@ -36,46 +35,51 @@ def prose(rng: random.Random, size: int) -> str:
 
 
 def rows_of(count: int, size: int) -> list[Example]:
-    rng = random.Random(7)
-    return [Example(chat_row(prose(rng, size), rng.choice(["yes", "no"]))) for _ in range(count)]
+    """Rows with a question of so many words, and 3 KB beside it."""
+    rng = random.Random(count)
+    return [Example(chat_row(prose(rng, size), prose(rng, 2), note="x" * 3_000)) for _ in range(count)]
+
+
+def written(path: Path, rows: Sequence[Example]) -> Path:
+    path.write_text("".join(row.to_json() + "\n" for row in rows))
+    return path
+
+
+def traced(work: Callable[..., Any], *given: Any, **more: Any) -> tuple[Any, int, int]:
+    """What this returns, and the bytes that it takes at most and at its end."""
+    tracemalloc.start()
+    try:
+        return work(*given, **more), *reversed(tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
 
 
 def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
     """Leaks between files are looked for in a pass: with four times the train rows hardly more is held."""
     rng = random.Random(5)
-    path = tmp_path / "train.jsonl"
     test = [Example(chat_row(prose(rng, 60), prose(rng, 60))) for _ in range(20)]
     find_leaks(test, test, numba=True)
     most, sizes = [], []
     for count in (500, 2_000):
         rows = [*(Example(chat_row(prose(rng, 4), prose(rng, 300))) for _ in range(count)), test[3]]
-        path.write_text("".join(row.to_json() + "\n" for row in rows))
+        path = written(tmp_path / "train.jsonl", rows)
         sizes.append(path.stat().st_size)
         del rows
-        tracemalloc.start()
-        report = find_leaks(RowFile([path]), test, numba=True)
-        most.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        report, peak, _ = traced(find_leaks, RowFile([path]), test, numba=True)
+        most.append(peak)
         assert [(leak.train, leak.test) for leak in report.leaks] == [(count, 3)]
     assert most[1] - most[0] < (sizes[1] - sizes[0]) / 8, (most, sizes)
 
 
 def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
-    rows, files = rows_of(3000, 60), []
-    for part in range(2):
-        files.append(tmp_path / f"{part}.jsonl")
-        files[-1].write_text("".join(row.to_json() + "\n" for row in rows[part::2]))
+    rows = rows_of(600, 20)
+    files = [written(tmp_path / f"{part}.jsonl", rows[part::2]) for part in range(2)]
     read_batches([files[0]], "pool")
-    tracemalloc.start()
-    try:
-        batches = read_batches(files, "pool")
-        assert tracemalloc.get_traced_memory()[0] < files[0].stat().st_size / 4
-    finally:
-        tracemalloc.stop()
+    batches, _, held = traced(read_batches, files, "pool")
+    assert held < files[0].stat().st_size / 4
     for part in (1, 0, 1):
         found = batches[part].rows
         assert [(found.where(at)[1], row) for at, row in enumerate(found)] == list(enumerate(rows[part::2], 1))
-        assert len(found) == 1500
 
 
 class Made:
@@ -104,10 +108,8 @@ def test_of_many_leaks_the_shared_words_are_not_held() -> None:
     find_leaks(Made(300, test), test, numba=True)
     held = []
     for count in (300, 1_800):
-        tracemalloc.start()
-        report = find_leaks(Made(count, test), test, numba=True)
-        held.append(tracemalloc.get_traced_memory()[0])
-        tracemalloc.stop()
+        report, _, left = traced(find_leaks, Made(count, test), test, numba=True)
+        held.append(left)
         assert len(report.leaks) == count and report.train_rows == list(range(count)) and report.leaked_test == 100
         assert [leak.test for leak in report.shown()] == sorted(list(range(100)) * (count // 100))
         for leak in (report.leaks[0], report.leaks[-1], *report.leaks[40:60]):
@@ -116,80 +118,57 @@ def test_of_many_leaks_the_shared_words_are_not_held() -> None:
     assert held[1] - held[0] < 700 * 1_500, held
 
 
-def test_rows_of_a_project_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("in_project", [False, True])
+def test_rows_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_project: bool) -> None:
     """Beside the sample of the statistical checks some numbers for each row, whatever its length."""
     monkeypatch.setattr(run, "checks", lambda options: [])
     monkeypatch.setattr(rows_held, "SAMPLE", 50)
-    held: dict[str, list[int]] = {}
-    for count in (200, 1_700):
-        rng = random.Random(count)
-        made = start_project(tmp_path / str(count)).project
-        settings = load_settings(made.settings_file)
-        rows = [Example(chat_row(prose(rng, 60), prose(rng, 300))) for _ in range(count)]
+    held: list[int] = []
+
+    def stage(title: str) -> None:
+        if title == "Duplicates":
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    for count in (100, 900):
+        rows = rows_of(count, 20)
         test = [Example(chat_row(row.question, row.answer or "")) for row in rows[7:10]]
-        with open_store(made, settings) as store:
-            store.add([NewRow(row, line=n) for n, row in enumerate(rows, 1)], role="pool")
-            store.add(test, role="test")
+        if in_project:
+            made = start_project(tmp_path / str(count)).project
+            settings = load_settings(made.settings_file)
+            with open_store(made, settings) as store:
+                store.add([NewRow(row, line=n) for n, row in enumerate(rows, 1)], role="pool")
+                store.add(test, role="test")
+                del rows
+                found, *_ = traced(check_project, store, made, settings, stage=stage)
+            assert found.named("leaks").ids == ("r-000008", "r-000009", "r-000010")
+        else:
+            check_files([written(tmp_path / "train.jsonl", test), written(tmp_path / "test.jsonl", test)])
+            files = [written(tmp_path / "rows.jsonl", rows), written(tmp_path / "test.jsonl", test)]
             del rows
-
-            def stage(title: str) -> None:
-                held.setdefault(title, []).append(tracemalloc.get_traced_memory()[0])
-
-            tracemalloc.start()
-            found = check_project(store, made, settings, stage=stage)
-            tracemalloc.stop()
-        (leaks,) = (finding for finding in found.findings if finding.name == "leaks")
-        assert leaks.ids == ("r-000008", "r-000009", "r-000010") and leaks.rows == 3
-    few, many = held["Duplicates"]
-    assert many - few < 250 * 1_500 + (1 << 20), held
+            found, *_ = traced(check_files, files, stage=stage)
+        assert found.named("leaks").rows == 3
+    assert held[1] - held[0] < 1_000 * 800, held
 
 
 def test_lines_that_cannot_be_read_are_kept_and_not_held(tmp_path: Path) -> None:
     path, out = tmp_path / "rows.jsonl", tmp_path / "rejects.jsonl"
-    broken = [f'{{"text": "a line of {n} that was cut {"x" * 600}' for n in range(6_000)]
+    broken = [f'{{"text": "a line of {n} that was cut {"x" * 3_000}' for n in range(2_000)]
     path.write_text("".join(f'{line}\n{{"text": "sound"}}\n' for line in broken))
     read_batches([path], "pool", keep_rejects=True)
-    tracemalloc.start()
-    try:
+
+    def work() -> Any:
         (batch,) = read_batches([path], "pool", keep_rejects=True)
         merge_rejects(out, [batch.path], batch.rejects)
         merge_rejects(out, ["another file"], [])
-        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size
-    finally:
-        tracemalloc.stop()
-    assert len(batch.rejects) == len(batch.rows) == 6_000
-    assert [each.line for each in batch.rejects] == list(range(1, 12_000, 2))
-    assert [each.raw.decode() for each in batch.rejects[5_990:]] == broken[5_990:]
+        return batch
+
+    batch, peak, _ = traced(work)
+    assert peak < path.stat().st_size
+    assert len(batch.rejects) == len(batch.rows) == 2_000
+    assert [each.line for each in batch.rejects] == list(range(1, 4_000, 2))
+    assert [each.raw.decode() for each in batch.rejects[1_990:]] == broken[1_990:]
     assert batch.rejects[-1].reason and batch.rejects[0].file == str(path)
     assert [json.loads(line)["raw"] for line in out.read_text().splitlines()] == broken
-
-
-MEMORY = """
-import re, sys
-from pathlib import Path
-from curation.checks import subjects
-from curation.checks.run import check_files
-subjects.SAMPLE = 1000
-found = check_files([Path(sys.argv[1])])
-print(found.read, re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-"""
-
-
-def test_texts_are_not_held_when_a_file_is_checked(tmp_path):
-    """3 times the rows, of 8 KB each: what grows is a fingerprint a row, far below the text."""
-    peaks = []
-    for count in (1_000, 3_000):
-        rng = random.Random(count)
-        path = tmp_path / f"{count}.jsonl"
-        with path.open("w") as file:
-            for i in range(count):
-                file.write(json.dumps({**row(f"{text(rng, 30)} {i}", f"the answer is {i}"), "note": "x" * 8000}) + "\n")
-        out = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, check=True)
-        rows, peak = map(int, out.stdout.split())
-        assert rows == count
-        peaks.append(peak)
-    text_kb = (path.stat().st_size - (tmp_path / "1000.jsonl").stat().st_size) / 1024
-    assert peaks[1] - peaks[0] < 0.5 * text_kb, (peaks, text_kb)
 
 
 def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch):
