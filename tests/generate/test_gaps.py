@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from chat.protocols import Reply
 from curation.example import Example, chat_row
-from curation.generate.reply_log import find_gaps
+from curation.generate.reply_log import ReplyLog, find_gaps
 from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all
+from curation.store import NewRow
 from rung.start import start_project
 from workspace.settings import load_settings
 
@@ -29,53 +31,49 @@ def desk(tmp_path):
     opened.store.close()
 
 
-def advised(desk, **data):
-    desk.project.decision_file.write_text(json.dumps({"data": data}))
+def gaps(desk, data=None, action=None, **changed):
+    """The gaps where the advice recommends this, and sections of the settings have these values."""
+    decision = {"data": data or {}} | ({"action": {"name": action}} if action else {})
+    desk.project.decision_file.write_text(json.dumps(decision))
+    sections = {name: getattr(desk.settings, name).model_copy(update=values) for name, values in changed.items()}
+    return find_gaps(desk.store, desk.project, desk.settings.model_copy(update=sections))
 
 
-def with_(settings, section, **values):
-    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+IN_CLASSES, IN_ALL = {"recommended": 20, "per_class": True}, {"recommended": 100, "per_class": False}
 
 
-def test_without_a_goal_nobody_knows(desk):
-    desk.project.decision_file.unlink(missing_ok=True)
-    assert find_gaps(desk.store, desk.project, desk.settings) is None
+def test_without_a_goal_or_where_a_cheaper_rung_is_enough_no_rows_are_asked_for(desk):
+    assert gaps(desk) is None
+    assert gaps(desk, IN_CLASSES, "keep") is None and gaps(desk, IN_CLASSES, "no_llm") is None
+    assert gaps(desk, IN_CLASSES, "climb") is not None
 
 
 def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
-    advised(desk, recommended=20, per_class=True)
-    found = find_gaps(desk.store, desk.project, desk.settings)
+    found = gaps(desk, IN_CLASSES)
     assert (found.missing, found.classes, found.goal_from) == (14 + 15, 2, "the advice")
     assert found.command.split()[2:] == ["generate", "--count", "29", "--strategy", "new_input"]
     assert found.usd == 0.0  # the model is on this machine
 
 
 def test_without_classes_the_rows_in_all_are_counted(desk):
-    advised(desk, recommended=100, per_class=False)
-    found = find_gaps(desk.store, desk.project, desk.settings)
+    found = gaps(desk, IN_ALL)
     assert (found.missing, found.classes, found.command) == (59, 0, "rung data generate --count 59")
-    own = with_(desk.settings, "review", goal=41)
-    found = find_gaps(desk.store, desk.project, own)
+    found = gaps(desk, IN_ALL, review={"goal": 41})
     assert (found.missing, found.drafts, found.goal_from) == (0, 0, "[review] goal")
 
 
 def test_a_hosted_model_has_a_price_or_none_is_known(desk):
-    advised(desk, recommended=100, per_class=False)
-    dear = with_(desk.settings, "model", provider="anthropic", base="claude-sonnet-4-6")
-    cheap = with_(desk.settings, "model", provider="anthropic", base="claude-haiku-4-5")
-    found = [find_gaps(desk.store, desk.project, each).usd for each in (dear, cheap)]
-    assert found[0] > found[1] > 0
-    unknown = with_(desk.settings, "model", provider="openai", base="some-model")
-    assert find_gaps(desk.store, desk.project, unknown).usd is None
+    dear, cheap, unknown = (
+        gaps(desk, IN_ALL, model={"provider": provider, "base": base}).usd
+        for provider, base in (
+            ("anthropic", "claude-sonnet-4-6"), ("anthropic", "claude-haiku-4-5"), ("openai", "some-model"),
+        )
+    )  # fmt: skip
+    assert dear > cheap > 0 and unknown is None
 
 
 def test_what_reviewers_reject_asks_for_more_drafts(desk):
     """Half of 20 drafts were kept, so each missing row takes two; what was made before counts into --count."""
-    advised(desk, recommended=100, per_class=False)
-    from chat.protocols import Reply
-    from curation.generate.reply_log import ReplyLog
-    from curation.store import NewRow
-
     ledger, rows = ReplyLog(desk.project), []
     for n in range(20):
         ledger.keep(f"k{n}", "m", {"strategy": "paraphrase"}, Reply("t", 1, 1, 0.1))
@@ -84,15 +82,5 @@ def test_what_reviewers_reject_asks_for_more_drafts(desk):
     added = desk.store.add(rows, role="candidates", origin="generated")
     rulings = [(name, Ruling("approve") if n % 2 else Ruling("reject", reason="1")) for n, name in enumerate(added.ids)]
     decide_all(desk, "dana", rulings, kind="person")
-    found = find_gaps(desk.store, desk.project, desk.settings)
+    found = gaps(desk, IN_ALL)
     assert (found.missing, found.drafts, found.count) == (49, 98, 118)
-
-
-@pytest.mark.parametrize("action", ["keep", "no_llm"])
-def test_where_a_cheaper_rung_is_enough_no_rows_are_asked_for(desk, action):
-    advised(desk, recommended=500, per_class=True)
-    decision = json.loads(desk.project.decision_file.read_text())
-    desk.project.decision_file.write_text(json.dumps({**decision, "action": {"name": action}}))
-    assert find_gaps(desk.store, desk.project, desk.settings) is None
-    desk.project.decision_file.write_text(json.dumps({**decision, "action": {"name": "climb"}}))
-    assert find_gaps(desk.store, desk.project, desk.settings) is not None

@@ -1,4 +1,4 @@
-"""From a reply to the queue: strategies, filters, provenance, idempotence, interruption, learning."""
+"""From a reply to the queue: strategies, filters, provenance, idempotence, interruption, learning, passages."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from itertools import count
 from typing import Any
 
 import pytest
-from scripted import Scripted
+from in_shell import rung
+from scripted import Scripted, unlike
 
 from chat.protocols import Ask, Reply
+from curation.documents import used_words
 from curation.example import Example, chat_row
 from curation.generate.material import gather, load_prompt, passages_of
 from curation.generate.reply_log import yields
 from curation.generate.run import DraftingResult
 from curation.generate.strategies import STRATEGIES
-from curation.review import Desk
+from curation.review import Desk, open_desk
 from curation.review.service import next_item
 from curation.store import Store
 from rung.text.review_text import origin
+from rung.tui.review.item_text import behind
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings
 
 Run = Callable[..., DraftingResult]
-WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
 
 
 def words(ask: Ask) -> str:
-    """A reply that is near to nothing: it is made of the prompt's hash."""
-    number = abs(hash(str(ask.turns) + str(ask.meta)))
-    return " ".join(WORDS[(number // 12**place) % 12] for place in range(9))
+    return unlike((ask.turns, ask.meta))
 
 
 def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(
@@ -296,3 +296,63 @@ def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> Non
     assert [passage.place for passage in found] == [
         "documents/a.md:1", "documents/a.md:5", "documents/deep/b.txt:3"]  # fmt: skip
     assert found[0].text.startswith("one\n\ntwo") and found[1].text.startswith("three")
+
+
+TEXT = "A house line is made of category, system and side. Ask amy@clinic.example for help."
+REPLY = json.dumps({"input": "What is a house line made of?", "output": "category, system, side"})
+
+
+@pytest.fixture
+def documents(project: Project) -> Project:
+    project.documents.mkdir()
+    (project.documents / "line.md").write_text(f"{TEXT}\n")
+    for number in range(5):
+        (project.documents / f"other{number}.md").write_text(f"Other rule {number}: {'a house line ' * number}ends.\n")
+    return project
+
+
+def test_the_words_that_an_answer_uses_are_pieces_of_their_passage() -> None:
+    pieces = used_words(TEXT, "Category, system, side")
+    assert "".join(text for text, _ in pieces) == TEXT
+    assert [text for text, is_used in pieces if is_used] == ["category, system", "side"]
+    assert used_words(TEXT, "") == [(TEXT, False)] and used_words("", "side") == []
+    assert used_words("12 of a", "a 12 of") == [("12 of a", True)] and used_words("of a", "of a") == [("of a", False)]
+
+
+def test_every_face_shows_the_passage_with_the_used_words_and_masked(
+    documents: Project, settings: Settings, reviewed: Store, run: Run
+) -> None:
+    (row,) = run(Scripted([REPLY]), 1, strategy="from_documents").queued
+    assert reviewed.row(row).meta["passage_text"] == TEXT
+    words = ("review", "next", "--row", row, "--reviewer", "mo")
+    shown = rung(*words, cwd=documents.root).stdout
+    assert all(f"[[{used}]]" in shown for used in ("category, system", "side")) and "amy@clinic" not in shown
+    told = json.loads(rung(*words, "--json", cwd=documents.root).stdout)
+    assert "[EMAIL]" in told["meta"]["passage_text"] and "amy@clinic" not in json.dumps(told["meta"])
+    desk = open_desk(documents, settings)
+    item = next_item(desk, "mo", want=row).item
+    desk.store.close()
+    assert item and "[[side]]" in "".join(str(line) for line in behind(item, 60))
+
+
+def test_raft_shows_the_passage_among_those_most_like_it(documents: Project, reviewed: Store, run: Run) -> None:
+    plain = TEXT.split(". ")[0] + "."
+    (documents.documents / "line.md").write_text(plain)
+    outcome = run(Scripted([REPLY]), 1, strategy="raft")
+    row = reviewed.row(outcome.queued[0])
+    asked = row.example.messages[-2]["content"]
+    passages, question = asked.rsplit("\n\n", 1)
+    assert (question, row.example.answer) == ("What is a house line made of?", "category, system, side")
+    lines = passages.splitlines()
+    assert lines[0] == "Passages:" and len(lines) == 5 and any(f"line.md: {plain}" in line for line in lines)
+    assert sum("house line" in line for line in lines) == 4, "the others share words with it"
+    assert row.meta["passage"] == "documents/line.md:1"
+    assert run(Scripted([REPLY]), 1, strategy="raft").queued == [], "the same draft is not asked for again"
+
+
+def test_raft_needs_two_passages(project: Project, reviewed: Store, run: Run) -> None:
+    project.documents.mkdir()
+    for text in ("", TEXT):
+        (project.documents / "line.md").write_text(text)
+        with pytest.raises(Refusal):
+            run(Scripted([REPLY]), 1, strategy="raft")

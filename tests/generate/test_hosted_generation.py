@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
+from hosted_replies import claude_batch, message
+from in_shell import rung
+from scripted import unlike
 
 from chat.batching import sent_batches
 from chat.calls import Patience
@@ -28,39 +30,33 @@ from workspace.settings import Settings
 
 Run = Callable[..., DraftingResult]
 PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 25), date(2027, 5, 25))
-WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "kelp", "loam")
 
 
-def message(text: str, tokens: int = 20) -> dict[str, Any]:
-    return {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
-            "stop_sequence": None, "content": [{"type": "text", "text": text}],
-            "usage": {"input_tokens": 100, "output_tokens": tokens}}  # fmt: skip
+def written(asked: Any, tokens: int = 20) -> dict[str, Any]:
+    """A reply of its own to each prompt."""
+    text = unlike(json.dumps([asked["messages"], asked.get("system")]))
+    return message(text, usage={"input_tokens": 100, "output_tokens": tokens})
 
 
 def write(handler: Any, request: Any) -> tuple[int, Any]:
-    """A server that writes a text of its own for every prompt."""
-    number = abs(hash(json.dumps(request[3]["messages"]) + json.dumps(request[3].get("system"))))
-    return 200, message(" ".join(WORDS[(number // 12**place) % 12] for place in range(9)))
+    return 200, written(request[3])
 
 
 @pytest.fixture
 def claude(loopback: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Claude]:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+    loopback.say(write)
 
     def make(price: TokenPrice | None = PRICE, workers: int = 2) -> Claude:
-        model = Claude(
-            "claude-x",
-            base_url=loopback.url,
-            options=CallOptions(Patience(tries=1), timeout=5.0, workers=workers),
-        )
+        options = CallOptions(Patience(tries=1), timeout=5.0, workers=workers)
+        model = Claude("claude-x", base_url=loopback.url, options=options)
         model.price = price
         return model
 
     return make
 
 
-def test_costs_are_counted_by_the_dated_price(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
-    loopback.say(write)
+def test_costs_are_counted_by_the_dated_price(reviewed: Store, run: Run, claude: Any) -> None:
     outcome = run(claude(), 4)
     assert outcome.cost_usd == pytest.approx(4 * (100 * 1.0 + 20 * 5.0) / 1e6)
     assert reviewed.row(outcome.queued[0]).meta["cost_usd"] == pytest.approx(200 / 1e6)
@@ -70,8 +66,7 @@ def test_costs_are_counted_by_the_dated_price(reviewed: Store, run: Run, claude:
 @pytest.mark.parametrize("budget", [0.0, 0.0004, 0.002, 0.004, 1.0])
 def test_no_run_can_go_over_its_budget(budget: float, reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
     """The server answers with as many tokens as it may: the worst case."""
-    loopback.say(lambda handler, request: (200, message(write(handler, request)[1]["content"][0]["text"],
-                                                        request[3]["max_tokens"])))  # fmt: skip
+    loopback.script[:] = [lambda handler, request: (200, written(request[3], request[3]["max_tokens"]))]
     outcome = run(claude(workers=4), 12, budget_usd=budget)
     assert outcome.cost_usd is not None and outcome.cost_usd <= budget
     assert (outcome.stopped == "budget") == (outcome.asked < 12)
@@ -93,31 +88,20 @@ def test_prices_come_from_the_rules_with_their_date() -> None:
     assert price_of("claude-haiku-4-50") is None and price_of("no-such-model") is None
 
 
-def test_some_failures_lose_only_themselves(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
+def test_some_failures_lose_only_themselves_and_a_dead_server_is_not_asked_forever(
+    reviewed: Store, run: Run, claude: Any, loopback: Any
+) -> None:
     calls = iter(range(99))
-    loopback.say(lambda h, r: (529, {"error": {"message": "busy"}}) if next(calls) % 3 == 2 else write(h, r))
+    busy = (529, {"error": {"message": "busy"}})
+    loopback.script[:] = [lambda handler, request: busy if next(calls) % 3 == 2 else write(handler, request)]
     outcome = run(claude(workers=1), 9)
     assert (outcome.asked, outcome.failed) == (6, {"busy": 3}) and not outcome.stopped
     loopback.script[:] = [write]
     assert run(claude(), 9).asked == 3, "the same command asks only what failed"
-
-
-def test_a_dead_server_is_not_asked_forever(reviewed: Store, run: Run, claude: Any, loopback: Any) -> None:
-    loopback.say((500, {"error": {"message": "down"}}))
+    loopback.script[:], before = [(500, {"error": {"message": "down"}})], len(loopback.requests)
     with pytest.raises(ChatError, match="down"):
         run(claude(workers=1), 50)
-    assert len(loopback.requests) == 5
-
-
-# Batches
-
-
-def batch_of(status: str, n: int, url: str) -> dict[str, Any]:
-    counts = {"processing": n if status != "ended" else 0, "succeeded": n if status == "ended" else 0, "errored": 0,
-              "canceled": 0, "expired": 0}  # fmt: skip
-    return {"id": "batch_1", "type": "message_batch", "processing_status": status, "request_counts": counts,
-            "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
-            "archived_at": None, "cancel_initiated_at": None, "results_url": f"{url}/results"}  # fmt: skip
+    assert len(loopback.requests) == before + 5
 
 
 def test_a_batch_outlives_the_program_and_is_paid_once(
@@ -126,7 +110,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     def go(n: int = 3) -> DraftingResult:
         return generate_batch(Session(project, settings, reviewed, claude(), Wish(n, budget_usd=1.0)))
 
-    loopback.say((200, batch_of("in_progress", 3, loopback.url)))
+    loopback.script[:] = [(200, claude_batch(loopback.url, 3, ended=False))]
     assert go().batch == {"id": "batch_1", "state": "sent", "done": 0, "waiting": 3}
     sent = loopback.requests[0][3]["requests"]
     assert len(sent) == 3 and len({entry["custom_id"] for entry in sent}) == 3
@@ -135,11 +119,11 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
     side = run(claude(), 3)
     assert side.asked == 0 and "--batch" in side.notes[0], "nor by a run without --batch"
     results = "\n".join(
-        json.dumps({"custom_id": entry["custom_id"], "result": {
-            "type": "succeeded", "message": write(None, (0, 0, 0, entry["params"]))[1]}})
-        for entry in reversed(sent))  # fmt: skip
-    ended = batch_of("ended", 3, loopback.url)
-    loopback.script[:] = [(200, ended), (200, ended), (200, results, {"content-type": "application/x-jsonl"})]
+        json.dumps({"custom_id": e["custom_id"], "result": {"type": "succeeded", "message": written(e["params"])}})
+        for e in reversed(sent)
+    )
+    ended = (200, claude_batch(loopback.url, 3, ended=True))
+    loopback.script[:] = [ended, ended, (200, results, {"content-type": "application/x-jsonl"})]
     done = go()
     assert (done.asked, len(done.queued), done.batch) == (3, 3, None)
     assert done.cost_usd == pytest.approx(3 * 200 / 1e6 * 0.5), "at the price of a batch"
@@ -149,7 +133,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
 def test_a_batch_that_may_have_been_sent_is_not_sent_again(
     project: Project, settings: Settings, reviewed: Store, claude: Any, loopback: Any, torn: Any
 ) -> None:
-    loopback.say(torn)
+    loopback.script[:] = [torn]
     for expected in (ChatError, Refusal, Refusal):
         with pytest.raises(expected):
             generate_batch(Session(project, settings, reviewed, claude(), Wish(2)))
@@ -164,38 +148,31 @@ def test_a_batch_that_may_have_been_sent_is_not_sent_again(
 # The command
 
 
-def command(project: Project, *words: str, **environment: str) -> subprocess.Popen[str]:
-    full = {**os.environ, "ANTHROPIC_API_KEY": "test", **environment}
-    line = [sys.executable, "-m", "rung", "data", "generate", *words]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(line, cwd=project.root, env=full, stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture
+def command(project: Project, reviewed: Store, claude: Any, loopback: Any) -> Callable[..., Any]:
+    """`command(*words)`: `rung data generate` by the model on loopback."""
+    return lambda *words: rung(
+        "data", "generate", *words, "--provider", "anthropic", "--base-url", loopback.url, cwd=project.root
+    )
 
 
-def finished(child: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = child.communicate(timeout=300)
-    return child.returncode, out, err
-
-
-def test_the_command_says_one_json_document(project: Project, reviewed: Store, loopback: Any) -> None:
-    loopback.say(write)
-    words = ("--count", "3", "--provider", "anthropic", "--base-url", loopback.url, "--json")
-    code, out, err = finished(command(project, *words))
-    document = json.loads(out)
-    assert code == 0 and document["queued"] == 3 and document["yield"][0]["queued"] == 3
-    assert loopback.requests[0][3]["model"] == "claude-haiku-4-5" and "price of 20" in err
+def test_the_command_says_one_json_document(command: Any, reviewed: Store, loopback: Any) -> None:
+    done = command("--count", "3", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0 and document["queued"] == 3 and document["yield"][0]["queued"] == 3
+    assert loopback.requests[0][3]["model"] == "claude-haiku-4-5" and "price of 20" in done.stderr
     assert len(reviewed.rows(role="candidates")) == 3
 
 
 def test_an_override_is_named_and_logged_before_anything_is_sent(
-    project: Project, reviewed: Store, loopback: Any
+    command: Any, project: Project, reviewed: Store, loopback: Any
 ) -> None:
     project.answers_file.write_text('privacy = "no_external_api"\n')
-    loopback.say(write)
-    words = ("--count", "1", "--provider", "anthropic", "--base-url", loopback.url, "--override", "privacy")
-    code, _, err = finished(command(project, *words))
-    assert code == 2 and "--reason" in err and loopback.requests == []
-    code, _, err = finished(command(project, *words, "--by", "mo", "--reason", "public rows"))
-    assert code == 0 and "public rows" in err and len(loopback.requests) == 1
+    words = ("--count", "1", "--override", "privacy")
+    done = command(*words)
+    assert done.returncode == 2 and "--reason" in done.stderr and loopback.requests == []
+    done = command(*words, "--by", "mo", "--reason", "public rows")
+    assert done.returncode == 0 and "public rows" in done.stderr and len(loopback.requests) == 1
     (event,) = reviewed.events(kind="override")
     assert (event.actor, event.ref, event.detail["reason"]) == ("mo", "privacy", "public rows")
 
@@ -206,8 +183,8 @@ def test_the_command_names_what_it_does_not_know(project: Project, reviewed: Sto
         ("--provider", "antropic", '"anthropic"'),
         ("--provider", "anthropic", "ANTHROPIC_API_KEY"),
     ):
-        code, _, err = finished(command(project, "--count", "1", option, word, ANTHROPIC_API_KEY=""))
-        assert code == 2 and named in err
+        done = rung("data", "generate", "--count", "1", option, word, cwd=project.root, ANTHROPIC_API_KEY="")
+        assert done.returncode == 2 and named in done.stderr
 
 
 AT_THE_THIRD_REPLY = """
@@ -217,7 +194,7 @@ def look(event, arguments):
     if event == "open" and str(arguments[0]).endswith("replies.jsonl") and arguments[2] & os.O_APPEND:
         opened.append(arguments[0])
         if len(opened) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{signal})
 sys.addaudithook(look)
 sys.argv[0] = "rung"
 from rung.cli import main
@@ -225,34 +202,21 @@ main()
 """
 
 
-def test_ctrl_c_while_a_reply_is_being_written_loses_none(project: Project, reviewed: Store, loopback: Any) -> None:
-    loopback.say(write)
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGKILL"])
+def test_a_run_that_is_stopped_as_a_reply_is_written_keeps_what_came(
+    stop: str, command: Any, project: Project, reviewed: Store, loopback: Any
+) -> None:
     words = ["data", "generate", "--count", "60", "--provider", "anthropic", "--base-url", loopback.url]
-    environment = {**os.environ, "ANTHROPIC_API_KEY": "test"}
-    line = [sys.executable, "-X", "fork", "-c", AT_THE_THIRD_REPLY, *words]
-    done = subprocess.run(line, cwd=project.root, env=environment, capture_output=True, text=True, timeout=300)
+    line = [sys.executable, "-X", "fork", "-c", AT_THE_THIRD_REPLY.replace("{signal}", stop), *words]
+    ended = subprocess.run(line, cwd=project.root, env=os.environ, capture_output=True, text=True, timeout=300)
     kept = len(ReplyLog(project).replies)
-    assert done.returncode == 130 and f"{kept} calls" in done.stdout and "interrupted" in done.stdout
-    assert 3 <= kept <= 3 + 4, "those under way are kept"
-    assert kept == len(loopback.requests)
-    assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == kept
-
-
-def test_a_kill_keeps_what_came(project: Project, reviewed: Store, loopback: Any) -> None:
-    def slower(handler: Any, request: Any) -> tuple[int, Any]:
-        time.sleep(0.15)
-        return write(handler, request)
-
-    loopback.say(slower)
-    words = ("--count", "60", "--provider", "anthropic", "--base-url", loopback.url)
-    child = command(project, *words)
-    while len(loopback.requests) < 10 and child.poll() is None:
-        time.sleep(0.02)
-    child.kill()
-    finished(child)
-    kept = len(ReplyLog(project).replies)
-    assert 1 <= kept < 60
-    loopback.script[:] = [write]
-    code, out, _ = finished(command(project, "--count", "12", *words[2:], "--json"))
-    assert code == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == max(12, kept)
-    assert json.loads(out)["notes"], "calls may have been paid that brought nothing"
+    if stop == "SIGINT":
+        assert ended.returncode == 130 and f"{kept} calls" in ended.stdout and "interrupted" in ended.stdout
+        assert 3 <= kept <= 3 + 4, "those under way are kept"
+        assert kept == len(loopback.requests)
+        assert len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == kept
+        return
+    assert kept == 2
+    done = command("--count", "12", "--json")
+    assert done.returncode == 0 and len(reviewed.rows(role="candidates")) + len(ReplyLog(project).rejected) == 12
+    assert json.loads(done.stdout)["notes"], "calls may have been paid that brought nothing"

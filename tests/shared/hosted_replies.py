@@ -28,6 +28,15 @@ def completion(text: str | None = "Hello.", stop: str | None = "stop", **other: 
             "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}}  # fmt: skip
 
 
+def claude_batch(url: str, n: int, *, ended: bool) -> dict[str, Any]:
+    """A batch of so many messages, all of them at work or all answered."""
+    counts = {"processing": n * (not ended), "succeeded": n * ended, "errored": 0, "canceled": 0, "expired": 0}
+    return {"id": "batch_1", "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
+            "request_counts": counts, "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z",
+            "ended_at": None, "archived_at": None, "cancel_initiated_at": None,
+            "results_url": f"{url}/results"}  # fmt: skip
+
+
 def client(provider: str, url: str, **options: Any) -> Hosted:
     made = CallOptions(**{"patience": QUICK, "timeout": 10.0, "workers": 2, **options})
     if provider == "anthropic":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from itertools import cycle
 
@@ -41,6 +42,12 @@ class Scripted:
             raise RungError(f'The scripted reply "{said}" is not one of the {len(ask.choices)} choices.')
         words = sum(len(str(turn["content"]).split()) for turn in ask.turns)
         return Reply(said, words, len(said.split()), 0.0, "choice" if ask.choices else "end")
+
+
+def unlike(said: object) -> str:
+    """A text that is near to no other, the same for the same words."""
+    chance = random.Random(str(said))
+    return " ".join("".join(chance.choices("bdfgklmnrst", k=6)) for _ in range(8))
 
 
 def _in_turn(replies: Sequence[str]) -> Callable[[Ask], str]:

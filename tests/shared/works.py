@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from clinic import ANSWERS, SETTINGS
 from hosted_replies import completion
+from scripted import unlike
 from warm import warm
 
 HOSTED = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m"}
@@ -53,9 +54,7 @@ def rows(count: int, seed: int) -> str:
 
 def answer(_handler: Any, request: Any) -> tuple[int, Any]:
     """A server whose answer to a prompt is always the same, and different from its other answers."""
-    chance = random.Random(json.dumps(request[3]["messages"]))
-    text = " ".join("".join(chance.choices("bdfgklmnrst", k=6)) for _ in range(8))
-    return 200, completion(text)
+    return 200, completion(unlike(json.dumps(request[3]["messages"])))
 
 
 @pytest.fixture(scope="session")
