@@ -119,7 +119,7 @@ def _by_form(text: str) -> list[Spot]:
     if "@" in text:
         spots += _matches(_EMAIL, text, "EMAIL")
     if _DIGIT.search(text):
-        spots += [*_ibans(text, _IBAN, _iban_of), *_ibans(text, _IBAN_GLUED, _glued_iban_of)]
+        spots += [*_ibans(text, _IBAN, glued=False), *_ibans(text, _IBAN_GLUED, glued=True)]
         spots += _matches(_CARD, text, "CARD", lambda m: is_card(m[0]))
         spots += _matches(_SSN, text, "ID")
         spots += _matches(_IP4, text, "IP", lambda m: is_address(m[0], text[max(0, m.start() - 12) : m.start()]))
@@ -265,25 +265,21 @@ def _matches(
             yield Spot(match.start(), match.end(), kind)
 
 
-def _ibans(text: str, start: re.Pattern[str], form: Callable[[int], re.Pattern[str]]) -> Iterator[Spot]:
+def _ibans(text: str, start: re.Pattern[str], *, glued: bool) -> Iterator[Spot]:
     """Yield each country code with as many letters and digits as its IBANs have, spaces between or not."""
     for match in start.finditer(text):
         length = rule_file("quality.toml")["iban"]["lengths"].get(match[0][:2].upper(), 0)
-        whole = form(max(length, 2)).match(text, match.start())
+        whole = _iban_of(max(length, 2), glued).match(text, match.start())
         if whole and is_iban(whole[0]):
             yield Spot(whole.start(), whole.end(), "IBAN")
 
 
 @functools.cache
-def _iban_of(signs: int) -> re.Pattern[str]:
-    """So many letters and digits and no more, in groups or not."""
+def _iban_of(signs: int, glued: bool) -> re.Pattern[str]:
+    """So many letters and digits and no more, in groups or not; `glued` whatever follows: the check digits tell."""
+    if glued:
+        return re.compile(rf"(?:[A-Z0-9] ?){{{signs - 1}}}[A-Z0-9]")
     return re.compile(rf"(?:[A-Za-z0-9][ .-]?){{{signs - 1}}}[A-Za-z0-9](?![A-Za-z0-9])")
-
-
-@functools.cache
-def _glued_iban_of(signs: int) -> re.Pattern[str]:
-    """So many letters and digits, whatever follows: the check digits tell that it is one."""
-    return re.compile(rf"(?:[A-Z0-9] ?){{{signs - 1}}}[A-Z0-9]")
 
 
 def _apart(spots: list[Spot]) -> list[Spot]:

@@ -173,21 +173,12 @@ class Pile:
     evidence: list[FindingEvidence] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
 
-    @property
-    def full(self) -> bool:
-        """True if no more evidence is kept, so that none needs to be made."""
-        return len(self.evidence) >= EVIDENCE_KEPT
-
-    def add(self, evidence: FindingEvidence) -> None:
-        """Count it, keep it if there is room, keep its ids."""
-        self.count_only(*evidence.rows)
-        if not self.full:
-            self.evidence.append(evidence)
-
-    def count_only(self, *ids: str) -> None:
-        """Count one more and keep its ids."""
+    def add(self, note: str, subject: Subject, texts: Sequence[str] = ()) -> None:
+        """Count a row and keep its id; make its evidence if there is room."""
         self.count += 1
-        self.ids.extend(row for row in ids if row)
+        self.ids += [subject.id] if subject.id else []
+        if len(self.evidence) < EVIDENCE_KEPT:
+            self.evidence.append(evidence_of(note, subject, texts=texts))
 
 
 class SingleRowCheck(QualityCheck):
@@ -203,12 +194,8 @@ class SingleRowCheck(QualityCheck):
 
     def see(self, subject: Subject) -> None:
         """Put the row on the pile where it has a fault."""
-        if (note := self.fault(subject)) is None:
-            return
-        if self.pile.full:
-            self.pile.count_only(subject.id)
-        else:
-            self.pile.add(evidence_of(note, subject))
+        if (note := self.fault(subject)) is not None:
+            self.pile.add(note, subject)
 
     def end(self, survey: Survey) -> DataFinding | None:
         """Return the pile, if there is one."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from curation.checks.base import (
+    EVIDENCE_KEPT,
     DataFinding,
     FindingEvidence,
     Options,
@@ -16,7 +17,6 @@ from curation.checks.base import (
     SingleRowCheck,
     Subject,
     Survey,
-    evidence_of,
     excerpt,
 )
 from curation.example import all_texts, every_text
@@ -43,10 +43,13 @@ class MalformedLines(QualityCheck):
 
     def reject(self, reject: Reject) -> None:
         """Add a rejected line."""
-        place = f"{reject.file}:{reject.line}"
-        note = f"{reject.reason} {reject.hint[:1].upper()}{reject.hint[1:]}".strip()
-        text = excerpt(reject.raw[:LONGEST_LINE].decode("utf-8", "replace"))
-        self.pile.add(FindingEvidence(key=str(reject.line), places=(place,), note=note, texts=(text,)))
+        self.pile.count += 1
+        if len(self.pile.evidence) < EVIDENCE_KEPT:
+            place = f"{reject.file}:{reject.line}"
+            note = f"{reject.reason} {reject.hint[:1].upper()}{reject.hint[1:]}".strip()
+            text = excerpt(reject.raw[:LONGEST_LINE].decode("utf-8", "replace"))
+            found = FindingEvidence(key=str(reject.line), places=(place,), note=note, texts=(text,))
+            self.pile.evidence.append(found)
 
     def end_of_file(self) -> DataFinding | None:
         """Return all of them."""
@@ -105,11 +108,11 @@ class Truncated(QualityCheck):
         if not answer:
             return
         if note := _left_open(answer):
-            self.open.add(evidence_of(note, subject, texts=[_tail(answer)]))
+            self.open.add(note, subject, [_tail(answer)])
         elif len(answer.split()) >= LONG and _SENTENCE.search(answer):
             self.prose += 1
             if not _END.search(answer):
-                self.cut.add(evidence_of("ends in the middle of a sentence", subject, texts=[_tail(answer)]))
+                self.cut.add("ends in the middle of a sentence", subject, [_tail(answer)])
 
     def end(self, survey: Survey) -> DataFinding | None:
         """Return the open ones; the cut ones too where fewer than one in five long answers ends so."""

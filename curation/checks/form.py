@@ -132,7 +132,7 @@ class Language(QualityCheck):
             self._judge(part, [str(getattr(s.example, part) or "") for s in survey.sample], notes)
         pile = Pile()
         for index in sorted(notes):
-            pile.add(evidence_of(notes[index], survey.sample[index]))
+            pile.add(notes[index], survey.sample[index])
         return self.piled(pile)
 
     def _judge(self, part: str, texts: Sequence[str], notes: dict[int, str]) -> None:

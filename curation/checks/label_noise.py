@@ -6,13 +6,12 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.checks.base import DataFinding, FindingEvidence, QualityCheck, Subject, Survey, evidence_of, one_thread
+from curation.checks.base import DataFinding, QualityCheck, Subject, Survey, evidence_of, one_thread
 from curation.checks.labels import labels_of
 
 FEWEST = 100
@@ -54,23 +53,19 @@ class LabelNoise(QualityCheck):
         rows = [(s, label) for s, label in rows if left[label] >= FEWEST_OF_CLASS]
         if len(rows) < FEWEST or len({label for _, label in rows}) < 2:
             return None
-        found = [
-            (
-                sure,
-                evidence_of(f"{label!r} is probably {other!r} ({sure:.2f} against {given:.2f})", subject, score=sure),
-            )
+        evidence = [
+            evidence_of(f"{label!r} is probably {other!r} ({sure:.2f} against {given:.2f})", subject, score=sure)
             for subject, label, other, sure, given in self._doubted(rows, survey.options.seed)
         ]
-        evidence: list[FindingEvidence] = [each for _, each in sorted(found, key=lambda pair: -pair[0])]
         return self.finding(evidence, ids=[row for e in evidence for row in e.rows]) if evidence else None
 
     def _doubted(self, rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subject, str, str, float, float]]:
-        """Return the doubted rows; `unseen` notes a model that was stopped while it was still learning."""
+        """Return the doubted rows, the surest first; `unseen` notes a model that was still learning."""
         from sklearn.exceptions import ConvergenceWarning
 
         with warnings.catch_warnings(record=True) as told, one_thread():
             warnings.simplefilter("always", ConvergenceWarning)
-            found = doubted(rows, seed)
+            found = sorted(doubted(rows, seed), key=lambda each: -each[3])
         if any(issubclass(each.category, ConvergenceWarning) for each in told):
             self.unseen = f"a model was still learning after {PASSES:,} passes, so some doubtful labels may be missing"
         return found
@@ -79,10 +74,11 @@ class LabelNoise(QualityCheck):
 def doubted(rows: Sequence[tuple[Subject, str]], seed: int) -> list[tuple[Subject, str, str, float, float]]:
     """Return rows whose label is doubted: subject, label, other label, its probability and the given label's."""
     names, given = np.unique([label for _, label in rows], return_inverse=True)
-    doubt = doubt_of(_out_of_fold([subject.example.question for subject, _ in rows], given, seed), given, seed)
-    other, places = doubt.combined.argmax(axis=1), np.arange(len(given))
-    best, own = doubt.combined[places, other], doubt.combined[places, given]
-    odd = (other != given) & (best > SURE) & (doubt.wrong > WRONG)
+    models = _out_of_fold([subject.example.question for subject, _ in rows], given, seed)
+    combined, wrong = combined_and_wrong(models, given, seed)
+    other, places = combined.argmax(axis=1), np.arange(len(given))
+    best, own = combined[places, other], combined[places, given]
+    odd = (other != given) & (best > SURE) & (wrong > WRONG)
     return [
         (rows[i][0], rows[i][1], str(names[other[i]]), float(best[i]), float(own[i]))
         for i in np.nonzero(odd)[0].tolist()
@@ -131,17 +127,12 @@ LEAST_WRONG = 0.05
 START_WEIGHT, START_WRONG = 0.5, 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Doubt about labels: `combined` probabilities (row, class), `wrong`: of each label, `share`: assumed wrong."""
+def combined_and_wrong(
+    models: Sequence[Floats], given: npt.NDArray[np.int64], seed: int
+) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """Return the combined probabilities (row, class), and of each label how probable it is that it is wrong.
 
-    combined: Floats
-    wrong: Floats
-    share: float
-
-
-def doubt_of(models: Sequence[Floats], given: npt.NDArray[np.int64], seed: int) -> Doubt:
-    """Weigh the models (rows x classes of probabilities, each row by a model that did not see it) by how well they
+    Weigh the models (rows x classes of probabilities, each row by a model that did not see it) by how well they
     predict the given labels, of which an unknown share is drawn at random from all classes: the weights and that share
     are those of the greatest likelihood. How probable it is that a label is wrong is then Bayes' rule.
     """
@@ -153,7 +144,7 @@ def doubt_of(models: Sequence[Floats], given: npt.NDArray[np.int64], seed: int) 
     combined = _combined(logs, weights)
     own = combined[np.arange(len(given)), given]
     drawn = share / classes
-    return Doubt(combined, (drawn / ((1 - share) * own + drawn)).astype(np.float32), share)
+    return combined, drawn / ((1 - share) * own + drawn)
 
 
 def _fitted(logs: Sequence[Floats], given: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], float]:

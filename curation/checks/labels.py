@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from curation.checks.base import DataFinding, FindingEvidence, Pile, QualityCheck, Subject, Survey, evidence_of
+from curation.checks.base import DataFinding, FindingEvidence, Pile, QualityCheck, Subject, Survey
 from curation.checks.rules import class_sizes, limit
 from curation.example import Example, text_of
 from workspace.counted import counted
@@ -151,7 +151,7 @@ class Spelling(QualityCheck):
             answer = subject.example.answer or ""
             counts = several.get(_without_case(answer)) if len(answer) <= 80 else None
             if counts and answer != (usual := counts.most_common(1)[0][0]):
-                pile.add(evidence_of(f"{answer!r}, {counts[usual]:,} rows write {usual!r}", subject))
+                pile.add(f"{answer!r}, {counts[usual]:,} rows write {usual!r}", subject)
         rows = sum(c.total() - c.most_common(1)[0][1] for c in several.values())
         return self.finding(pile.evidence, rows=rows, ids=pile.ids)
 

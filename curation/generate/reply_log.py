@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -86,16 +86,6 @@ class ReplyLog:
     def _append(self, name: str, entry: Mapping[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         append_lines(self.folder / name, [entry])
-
-
-def spent(records: Iterable[Record]) -> float | None:
-    """USD of all; None if any is unknown."""
-    total = 0.0
-    for record in records:
-        if record.cost_usd is None:
-            return None
-        total += record.cost_usd
-    return total
 
 
 def described(order: DraftRequest) -> dict[str, Any]:
@@ -197,8 +187,9 @@ def yields(store: Store, project: Project) -> list[Yield]:
     for (strategy, model), records in sorted(groups.items()):
         filtered = Counter(ledger.rejected[r.key]["reason"] for r in records if r.key in ledger.rejected)
         seconds = sum(record.seconds for record in records)
-        own = states[strategy, model]
-        found.append(Yield(strategy, model, len(records), filtered, own, spent(records), seconds))
+        costs = [record.cost_usd for record in records]
+        cost = None if None in costs else sum(filter(None, costs), 0.0)
+        found.append(Yield(strategy, model, len(records), filtered, states[strategy, model], cost, seconds))
     return found
 
 
