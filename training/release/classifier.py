@@ -41,8 +41,11 @@ def make_classifier(form: FormName, project: Project, settings: Settings, report
 
     Raises Refusal if it does not give the very answers to the test items that were measured.
     """
+    from training.release.programs.predict import Classifier
+
     arm, dataset = measured_classifier(form, report), project.datasets / report.dataset
-    rows = rows_for(project, settings, dataset, load_split(dataset, "test"))
+    test = load_split(dataset, "test")
+    rows = rows_for(project, settings, dataset, test)
     if len(rows.examples) != arm.settings.get("rows"):
         raise Refusal(
             f"{report.id} measured the {form} on {arm.settings.get('rows')} rows, there are {len(rows.examples)} now.",
@@ -57,9 +60,18 @@ def make_classifier(form: FormName, project: Project, settings: Settings, report
     else:
         write_words(folder, rows, float(strength))
     shutil.copyfile(PROGRAM, folder / PROGRAM.name)
-    compared = _compare(form, project, report, folder)
+    classifier = Classifier(folder)
+    outcomes = read_outcomes(project.evaluations / report.id / "outputs.jsonl")
+    measured = {o.asked(test): o.output for o in outcomes if (o.split, o.arm) == ("test", ARM[form])}
+    other = [asked for asked, output in measured.items() if classifier.predict(asked)["answer"] != output]
+    if other or not measured:
+        raise Refusal(
+            f"The {form} of today's rows gives another answer to {len(other)} of {len(measured)} test items than "
+            f"{report.id} measured: rows, settings or a library changed since.",
+            _measure(form),
+        )
     facts = {"arm": arm.arm, "score": arm.score, "low": arm.low, "high": arm.high, "n": arm.n, "settings": arm.settings}
-    against = f"same answer to {compared} of {compared} test items"
+    against = f"same answer to {len(measured)} of {len(measured)} test items"
     return ReleasedForm(form=form, folder=folder.name, bytes=folder_bytes(folder), against=against, facts=facts)
 
 
@@ -102,24 +114,6 @@ def _write_weights(folder: Path, fitted: Any, parts: Mapping[str, object], **arr
     parts = {**parts, "answers": [str(answer) for answer in model.classes_]}
     write_text(folder / "vocabulary.json", json.dumps(parts, ensure_ascii=False) + "\n")
     np.savez_compressed(folder / "weights.npz", weights=weights, bias=bias, **arrays)
-
-
-def _compare(form: FormName, project: Project, report: Report, folder: Path) -> int:
-    """Return the number of test items, each answered as it was measured."""
-    from training.release.programs.predict import Classifier
-
-    classifier = Classifier(folder)
-    test = load_split(project.datasets / report.dataset, "test")
-    outcomes = read_outcomes(project.evaluations / report.id / "outputs.jsonl")
-    measured = {o.asked(test): o.output for o in outcomes if (o.split, o.arm) == ("test", ARM[form])}
-    other = [asked for asked, output in measured.items() if classifier.predict(asked)["answer"] != output]
-    if other or not measured:
-        raise Refusal(
-            f"The {form} of today's rows gives another answer to {len(other)} of {len(measured)} test items than "
-            f"{report.id} measured: rows, settings or a library changed since.",
-            _measure(form),
-        )
-    return len(measured)
 
 
 def _measure(form: FormName) -> str:

@@ -90,7 +90,7 @@ class Parity:
 
 
 def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: str | None) -> Golden:
-    """Run the model on up to PROMPTS rows."""
+    """Run the model on up to PROMPTS rows, greedily."""
     import torch
 
     model.eval()
@@ -100,27 +100,21 @@ def golden(model: Any, tokenizer: Any, rows: Sequence[Example], system_prompt: s
             turns = with_system(row.asked, system_prompt)
             prompt = render(tokenizer, turns, row.row.get("tools"))
             asked = encode(tokenizer, prompt)
-            answer = _greedy(model, tokenizer, asked)
+            given = torch.tensor([asked], device=model.device)
+            whole = model.generate(
+                input_ids=given,
+                attention_mask=torch.ones_like(given),
+                max_new_tokens=NEW_TOKENS,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+            answer = [int(token) for token in whole[0][len(asked) :]]
             text = str(tokenizer.decode(answer, skip_special_tokens=True))
             found.items.append(GoldenPrompt(turns=turns, prompt=prompt, prompt_ids=asked, ids=answer, text=text))
             ids = torch.tensor([tokenise(tokenizer, 1, row, system_prompt).ids], device=model.device)
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=POSITIONS).logits[0]
             found.logits.append(logits.float().cpu())
     return found
-
-
-def _greedy(model: Any, tokenizer: Any, ids: list[int]) -> list[int]:
-    import torch
-
-    given = torch.tensor([ids], device=model.device)
-    found = model.generate(
-        input_ids=given,
-        attention_mask=torch.ones_like(given),
-        max_new_tokens=NEW_TOKENS,
-        do_sample=False,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return [int(token) for token in found[0][len(ids) :]]
 
 
 def compare(one: Golden, other: Golden) -> Parity:
