@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import I64, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, sums_between, top
+from curation.likeness.sets import GRAM_BASE, I32, I64, U8, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, sums_between, top
 from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
-BASE = np.uint64(0xD6E8FEB86659FD93)
-"""Base of the polynomial over words, or over characters, that is the hash of an n-gram."""
+BASE = np.uint64(GRAM_BASE)
 BLOCK_CHARS = 1 << 20
 UNSEEN = 255
 """Class of a code point that was not met yet."""
@@ -55,18 +54,68 @@ class Hashes(Sets):
         whole = owner[: len(sums)] == owner[size - 1 :]
         return owner[: len(sums)][whole], sums[whole]
 
-    def sets(self, size: int) -> Sets:
-        """Return the different n-grams of each text: one of all its words if it is shorter, none if empty."""
+    def every(self, size: int) -> tuple[I64, U64]:
+        """Return all n-grams of each text: one of all its words if it is shorter."""
         owner, values = self.grams(size)
-        owners, found = [owner], [mix(values)]
+        owners, found = [owner], [values]
         for length in range(1, size):
             short = np.flatnonzero(self.sizes == length)
             sums = self.hashes[self.starts[short]]
             for step in range(1, length):
                 sums = sums * BASE + self.hashes[self.starts[short] + step]
             owners.append(short)
-            found.append(mix(sums))
-        return Sets.of(np.concatenate(owners), top(np.concatenate(found)), len(self))
+            found.append(sums)
+        return np.concatenate(owners), np.concatenate(found)
+
+    def sets(self, size: int) -> Sets:
+        """Return the different n-grams of each text (`every`); none if it is empty."""
+        owner, values = self.every(size)
+        return Sets.of(owner, top(mix(values)), len(self))
+
+
+class GramTable(NamedTuple):
+    """Hashes of n-grams of `sizes` words, ascending. By the `bits` upper bits of a hash `first` says where such ones
+    begin; a bit of `flags` says for three bits more whether there are some.
+    """
+
+    hashes: U64
+    first: I32
+    flags: U8
+    bits: int
+    sizes: I64
+
+    @classmethod
+    def of(cls, hashes: npt.NDArray[Any], sizes: Sequence[int]) -> GramTable:
+        """Return the table of these ascending hashes."""
+        hashes, bits = hashes.astype(np.uint64), max(1, len(hashes).bit_length())
+        first = offsets(np.bincount((hashes >> np.uint64(64 - bits)).astype(np.int64), minlength=1 << bits))
+        flags = np.zeros(8 << bits, np.bool_)
+        flags[hashes >> np.uint64(61 - bits)] = True
+        return cls(hashes, first.astype(np.int32), np.packbits(flags, bitorder="little"), bits, np.array(sizes, np.int64))
+
+
+def words_and_grams(texts: Sequence[str], table: GramTable, *, compiled: bool) -> tuple[Hashes, I64, I64]:
+    """Return the words of all texts, hashed, and the grams of the table in them: text and number of each."""
+    if compiled:
+        words, _, held = _compiled(texts, table)
+        return words, held >> 32, held & 0xFFFFFFFF
+    words = _plain(texts)
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    for size in table.sizes.tolist():
+        text, grams = words.grams(size)
+        place, number = places_in(table.hashes, grams)
+        found.append((text[place], number))
+    return words, *map(np.concatenate, zip(*found, strict=True))
+
+
+def places_in(table: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[I64, I64]:
+    """Return places in `keys` whose key is in the ascending `table`, and its first place there."""
+    if not len(table):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.searchsorted(table, keys)
+    at[at == len(table)] = 0
+    found = np.flatnonzero(table[at] == keys)
+    return found, at[found]
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +146,7 @@ def hash_texts(texts: Sequence[str], *, compiled: bool = False, grams: bool = Tr
 
 def _hash_block(texts: Sequence[str], compiled: bool, grams: bool) -> HashedTexts:
     if compiled:
-        found, exact = _compiled(texts)
+        found, exact, _ = _compiled(texts)
         odd = [at for at, text in enumerate(texts) if not text.isascii() and not is_normal_when_lowered(text)]
         exact[odd] = _compiled([normal(texts[place]) for place in odd])[1]
     else:
@@ -145,24 +194,26 @@ def _word_hash(word: str) -> int:
     return int(mix(np.array([total], np.uint64))[0])
 
 
-def _compiled(texts: Sequence[str]) -> tuple[Hashes, U64]:
-    """Return the same, and a key of each text: equal where the normal forms are, if the text folds as it is lowered."""
+def _compiled(texts: Sequence[str], table: GramTable | None = None) -> tuple[Hashes, U64, I64]:
+    """Return the same, a key of each text (equal where the normal forms are, if the text folds as it is lowered), and
+    which grams of `table` it holds: (text, number of the gram), packed, in order.
+    """
     from curation.likeness.loops import split_words
 
-    lowered = "".join(texts)
-    if lowered.isascii():
-        codes: npt.NDArray[Any] = np.frombuffer(lowered.encode("ascii"), np.uint8)
-        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-    else:
-        lower = [text if text.isascii() else text.lower() for text in texts]
-        codes = _codes(lower)
-        sizes = np.fromiter(map(len, lower), np.int64, len(lower))
-        table = _classes()
-        for char in set().union(*(text for text in lower if not text.isascii())):
-            if table[ord(char)] == UNSEEN:
-                table[ord(char)] = class_of(char)
-    found, counts, keys = split_words(codes, offsets(sizes), _classes())
-    return Hashes(found, offsets(counts)), keys
+    bytewise = [text if text.isascii() else _bytewise(text.lower()) for text in texts]
+    codes = np.frombuffer("".join(bytewise).encode("latin-1"), np.uint8)
+    starts = offsets(np.fromiter(map(len, bytewise), np.int64, len(bytewise)))
+    found, counts, keys, held = split_words(codes, starts, _classes(), *(table or GramTable.of(codes[:0], ())))
+    return Hashes(found, offsets(counts)), keys, held
+
+
+def _bytewise(text: str) -> str:
+    """Return a character for each byte of the text, whose characters have a class from now on."""
+    table = _classes()
+    for char in set(text):
+        if table[ord(char)] == UNSEEN:
+            table[ord(char)] = class_of(char)
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _codes(texts: Sequence[str]) -> npt.NDArray[np.uint32]:

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from curation.likeness.sets import SLACK, WORD_BASE
+from curation.likeness.sets import GRAM_BASE, SLACK, WORD_BASE
 from curation.likeness.words import LETTER, MARK, SINGLE, SPACE
 
 Array = npt.NDArray[Any]
-_WORD, _GOLDEN = np.uint64(WORD_BASE), np.uint64(0x9E3779B97F4A7C15)
+_WORD, _BASE, _GOLDEN = np.uint64(WORD_BASE), np.uint64(GRAM_BASE), np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2, _R = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)
-_ONE, _HALF, _LOW, _BLANK = np.uint64(1), np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(33)
+_ONE, _THREE, _SEVEN, _BLANK = np.uint64(1), np.uint64(3), np.uint64(7), np.uint64(33)
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _LETTER, _SINGLE, _MARK, _SPACE = LETTER, SINGLE, MARK, SPACE
 
 
@@ -31,38 +32,46 @@ def _mix(value: Any) -> Any:
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _value(code: Any) -> Any:
-    """Return the code point of the small letter, plus 1."""
-    return np.uint64(code) + (np.uint64(33) if 65 <= code <= 90 else _ONE)
+def _character(codes: Array, place: int, classes: Array) -> tuple[Any, Any, int]:
+    """Return the class of the UTF-8 character that begins there, its code point in lower case plus 1, and its end."""
+    code, end = np.int64(codes[place]), place + 1
+    if code >= 128:
+        width = 1 if code < 0xE0 else 2 if code < 0xF0 else 3
+        code &= 63 >> width
+        for _ in range(width):
+            code = (code << 6) | (codes[end] & 63)
+            end += 1
+    return classes[code], np.uint64(code + (33 if 65 <= code <= 90 else 1)), end
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def split_words(codes: Array, starts: Array, classes: Array) -> tuple[Array, Array, Array]:  # noqa: C901  (one loop)
-    """Word hashes of all texts, the number of words and the key of each text.
+def split_words(  # noqa: C901  (one loop)
+    codes: Array, starts: Array, classes: Array, grams: Array, first: Array, flags: Array, bits: int, sizes: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Word hashes of all texts, the number of words and the key of each text, and which of `grams` it holds where.
 
-    Text i is `codes[starts[i]:starts[i + 1]]`, code points in lower case but for ASCII. The key is a polynomial over
-    words, white space (a run is one) and other characters; leading and trailing white space does not count.
+    Text i is `codes[starts[i]:starts[i + 1]]`, UTF-8 in lower case but for ASCII. The key is a polynomial over words,
+    white space (a run is one) and other characters; leading and trailing white space does not count. The other
+    arguments are a `hashing.GramTable`; the last result is (text, number of the gram), packed, in order.
     """
     out = np.empty(len(codes), np.uint64)
     counts, keys = np.zeros(len(starts) - 1, np.int64), np.zeros(len(starts) - 1, np.uint64)
     filled = 0
     for text in range(len(starts) - 1):
-        first, place, end = filled, starts[text], starts[text + 1]
+        begin, place, end = filled, starts[text], starts[text + 1]
         gap = some = False
         whole = np.uint64(0)
         while place < end:
-            kind, value = classes[codes[place]], _value(codes[place])
-            place += 1
+            kind, value, place = _character(codes, place, classes)
             if kind == _SPACE:
                 gap = some
                 continue
             if kind in (_LETTER, _SINGLE):
                 while place < end:
-                    after = classes[codes[place]]
+                    after, more, behind = _character(codes, place, classes)
                     if after != _MARK and (after != _LETTER or kind == _SINGLE):
                         break
-                    value = value * _WORD + _value(codes[place])
-                    place += 1
+                    value, place = value * _WORD + more, behind
                 value = _mix(value)
                 out[filled] = value
                 filled += 1
@@ -70,10 +79,30 @@ def split_words(codes: Array, starts: Array, classes: Array) -> tuple[Array, Arr
                 whole = whole * _WORD + _BLANK
             gap, some = False, True
             whole = whole * _WORD + value
-        counts[text] = filled - first
+        counts[text] = filled - begin
         if some:
             keys[text] = _mix(whole)
-    return out[:filled].copy(), counts, keys
+    to_first, to_flag = np.uint64(64 - bits), np.uint64(61 - bits)
+    likely, found = np.empty(filled * len(sizes), np.uint64), np.empty(filled * len(sizes), np.int64)
+    begin = flagged = held = 0
+    for text in range(len(counts)):
+        end = begin + counts[text]
+        for size in sizes:
+            for at in range(begin, end - size + 1):
+                gram = out[at]
+                for step in range(1, size):
+                    gram = gram * _BASE + out[at + step]
+                bit = gram >> to_flag
+                likely[flagged], found[flagged] = gram, text << 32
+                flagged += np.int64((flags[bit >> _THREE] >> (bit & _SEVEN)) & _ONE)
+        begin = end
+    for at in range(flagged):
+        number, last = first[likely[at] >> to_first], first[(likely[at] >> to_first) + _ONE]
+        while number < last and grams[number] < likely[at]:
+            number += 1
+        found[held] = found[at] | number
+        held += number < last and grams[number] == likely[at]
+    return out[:filled].copy(), counts, keys, found[:held].copy()
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]

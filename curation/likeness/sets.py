@@ -13,11 +13,14 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 SLACK = 1e-9
 """Similarities that differ by less count as equal."""
 WORD_BASE = 0x9E3779B97F4A7C15
 """The hash of a word is a polynomial in it, over code points + 1."""
+GRAM_BASE = 0xD6E8FEB86659FD93
+"""Base of the polynomial over words, or over characters, that is the hash of an n-gram."""
 
 
 @dataclass(frozen=True, slots=True)

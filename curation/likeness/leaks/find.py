@@ -13,12 +13,12 @@ import numpy as np
 
 from curation.example import Example
 from curation.likeness.fingerprints import Fetch, held
-from curation.likeness.leaks.index import LABEL_WORDS, SUSPECTS, TestIndex, folded_example, visible
+from curation.likeness.leaks.index import GRAM_WORDS, LABEL_WORDS, SUSPECTS, TestIndex, folded_example, visible
 from curation.likeness.leaks.look import Answered, AskedRow, ItemPart, LearntRow, Overlap, Part, look
 from curation.likeness.leaks.scan import Scan, scan_train
 from curation.likeness.leaks.weigh import ANSWER_SHARE, QUESTION_SHARE, candidate_pairs
-from curation.likeness.sets import I64, Bools
-from curation.likeness.words import Shingles, find_template, jaccard, same_answer, words
+from curation.likeness.sets import I64, SLACK, Bools
+from curation.likeness.words import SHINGLE, Shingles, find_template, jaccard, same_answer, words
 
 Kind = Literal["exact", "near", "contained", "answer"]
 STRENGTH: dict[str, int] = {"exact": 3, "near": 2, "contained": 1, "answer": 1}
@@ -143,9 +143,22 @@ class CandidatePair:
     def same(self) -> bool:
         """True if both answers are the same."""
         one, other = self.test.example.answer, self.row.example.answer
-        if one == other:
-            return True
-        return same_answer(one, other, near=jaccard(self.test.answer, self.row.answer) >= self.threshold)
+        if one is None or other is None or one == other:
+            return one == other
+        near = self._answers_are_near()
+        if not near and one.isascii() and other.isascii() and self.test.answer_grams:
+            return False  # other words: then no form of the two is the same
+        return same_answer(one, other, near=near)
+
+    def _answers_are_near(self) -> bool:
+        """True if the answers share enough shingles. Too few shared 3-grams, which are known already, rule it out: a text
+        has as many shingles as different 3-grams, but for those of its last words.
+        """
+        grams, here = self.test.answer_grams, self.row.grams[self.row.last]
+        least = self.threshold * (len(set(grams)) + GRAM_WORDS - SHINGLE)
+        if sum(map(here.__contains__, grams)) < least - SLACK:
+            return False
+        return jaccard(self.test.answer, self.row.answer) >= self.threshold
 
 
 Found = tuple[list[Leak], list[Leak]]

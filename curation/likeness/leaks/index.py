@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.example import Example, every_text
-from curation.likeness.hashing import Hashes, hash_texts, with_bytes, words_of
-from curation.likeness.sets import I32, I64, U64, Bools, Sets, distinct, offsets
+from curation.likeness.hashing import GramTable, hash_texts, with_bytes, words_of
+from curation.likeness.sets import I64, U64, Bools, Sets, distinct, offsets
 from curation.mask import UNSEEN
 
 LABEL_WORDS = 8
@@ -28,7 +28,6 @@ GRAM_WORDS = 3
 """Words in a gram: short enough to live through edits."""
 GAP = 8
 """Words between two found ones that count for a stretch as well."""
-_TO_FLAG = np.uint64(64 - 22)
 SUSPECTS = 3
 """Suspects that are listed for one test item."""
 NO_ANSWER = 1
@@ -41,10 +40,8 @@ class TestIndex:
 
     By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
     each, in `by_key`), and `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By
-    gram: its hash in `table` (ascending; by the top 22 bits of a hash `first` says where such ones begin, `flags`
-    whether there are some; there are `steps` at most) and the parts that hold it,
-    `holders[held_from[g]:held_from[g + 1]]`. `sizes` are the lengths of grams in use: 3, and 1 or 2 where a question
-    has no more words.
+    gram: its hash in `table` and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. Grams have 3 words, or
+    1 or 2 where a question has no more.
 
     By item: `grams` of its question where it is short, the key of its answer's words in `answers`, and in `odd` whether
     that key is not enough to tell an answer apart (no word, or not ASCII).
@@ -57,13 +54,9 @@ class TestIndex:
     by_key: tuple[U64, I64]
     ordered: I64
     begins: I64
-    table: U64
-    first: I32
-    flags: Bools
-    steps: int
+    table: GramTable
     holders: I64
     held_from: I64
-    sizes: tuple[int, ...]
     grams: Sets
     answers: U64
     odd: Bools
@@ -71,29 +64,6 @@ class TestIndex:
     def part_grams(self, part: int) -> I64:
         """Return numbers of the part's grams, in the order of its text."""
         return self.ordered[self.begins[part] : self.begins[part + 1]]
-
-    def lookup(self, words: Hashes, size: int) -> tuple[I64, I64]:
-        """Return the grams of `size` words that the test side holds: the text of each, ascending, and its number."""
-        grams, last = words.ngrams(size), len(self.table) - 1
-        likely = np.flatnonzero(self.flags[grams >> _TO_FLAG])
-        text = np.searchsorted(words.starts, likely, "right") - 1
-        inside = likely + size <= words.starts[text + 1]
-        text, wanted = text[inside], grams[likely[inside]]
-        number = self.first[wanted >> _TO_FLAG].astype(np.int64)
-        for _ in range(self.steps):
-            number += self.table[np.minimum(number, last)] < wanted
-        found = np.flatnonzero(self.table[np.minimum(number, last)] == wanted) if len(wanted) else text
-        return text[found], number[found]
-
-
-def places_in(table: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[I64, I64]:
-    """Return places in `keys` whose key is in the ascending `table`, and its first place there."""
-    if not len(table):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    at = np.searchsorted(table, keys)
-    at[at == len(table)] = 0
-    found = np.flatnonzero(table[at] == keys)
-    return found, at[found]
 
 
 def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex:
@@ -120,7 +90,6 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     pairs = distinct((number.astype(np.int64) << 32) | owner)
     sequence = with_bytes(found.sequence_keys(), texts)
     by_key = np.argsort(sequence, kind="stable")
-    first = offsets(np.bincount((table >> _TO_FLAG).astype(np.int64), minlength=1 << 22)).astype(np.int32)
     return TestIndex(
         item=np.concatenate((np.arange(len(test)), long)),
         is_answer=np.arange(len(texts)) >= len(test),
@@ -129,13 +98,9 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         by_key=(sequence[by_key], by_key),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
-        table=table,
-        first=first[:-1],
-        flags=np.diff(first) > 0,
-        steps=int(np.diff(first).max()),
+        table=GramTable.of(table, sizes),
         holders=pairs & 0xFFFFFFFF,
         held_from=offsets(np.bincount(pairs >> 32, minlength=len(table))),
-        sizes=tuple(sizes),
         grams=hash_texts(questions, compiled=compiled).grams,
         answers=np.array([NO_ANSWER if e.answer is None else k for e, k in zip(test, said, strict=True)], np.uint64),
         odd=np.array([not (a.isascii() and n) for a, n in zip(answers, given.sizes, strict=True)], np.bool_),

@@ -191,6 +191,11 @@ class AskedRow:
         """The shingles of its answer."""
         return shingles_of(words(self.example.answer or ""))
 
+    @cached_property
+    def answer_grams(self) -> list[int]:
+        """The word 3-grams of its answer, in their order."""
+        return grams_of_words(words(self.example.answer or ""))
+
     def near(self, other: AskedRow, threshold: float, *, share_words: bool) -> float:
         """Return the higher similarity to another question, by words (if they `share_words`) or, of short ones, by
         characters; 0 if not near.

@@ -9,9 +9,9 @@ import numpy as np
 
 from curation.example import Example, all_texts, aside_texts
 from curation.likeness.fingerprints import COMPILED_FROM, COMPILED_FROM_CHARS, use_compiled
-from curation.likeness.hashing import BLOCK_CHARS, Hashes, characters_of, with_bytes, words_of
+from curation.likeness.hashing import BLOCK_CHARS, Hashes, characters_of, places_in, with_bytes, words_and_grams
 from curation.likeness.join import near_across
-from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex, build_index, folded, places_in
+from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex, build_index, folded
 from curation.likeness.sets import (
     I32,
     I64,
@@ -57,9 +57,11 @@ class ShortQuestions:
         """Add train rows with a short question, in order, with the keys of its words and of the answer's."""
         if not len(self.index.grams.hashes):
             return
-        characters = characters_of(texts)
-        likely = np.flatnonzero(self._may_be_near(characters))
-        self._waiting.append((rows[likely], keys[likely], answers[likely], characters.take(likely).sets(GRAM)))
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        characters = characters_of([texts[place] for place in first.tolist()])
+        likely = np.flatnonzero(self._may_be_near(characters)[which])
+        sets = characters.take(which[likely]).sets(GRAM)
+        self._waiting.append((rows[likely], keys[likely], answers[likely], sets))
         if sum(len(waiting[3].hashes) for waiting in self._waiting) >= AT_ONCE:
             self.compare()
 
@@ -112,24 +114,8 @@ class TextBlock:
     answer: list[int] = field(default_factory=list)
     size: int = 0
 
-    def add(self, row: Said) -> None:
-        """Add one more row."""
-        texts, begin = self.texts, len(self.texts)
-        if isinstance(row, Example):
-            self._add(row)
-        else:
-            system, question, answer = row
-            if system:
-                texts.append(system)
-            self.question.append(len(texts))
-            texts.append(question)
-            self.answer.append(-1 if answer is None else len(texts))
-            if answer is not None:
-                texts.append(answer)
-        self.size += sum(map(len, texts[begin:]))
-        self.begins.append(len(texts))
-
-    def _add(self, row: Example) -> None:
+    def add(self, row: Example) -> None:
+        """Add the texts of a row that may have any: its messages, and what is beside them."""
         begin, last = len(self.texts), len(row.messages) - 1
         said = all_texts(row) if row.messages else []
         asked = said[: last + (not row.is_answered)]
@@ -138,6 +124,7 @@ class TextBlock:
         self.question.append(begin + (asked.index(row.question) if row.question in asked else len(said) - 1))
         self.answer.append(begin + last if row.is_answered else -1)
         self.texts += [*said, *(aside.text for aside in aside_texts(row))]
+        self.size += sum(map(len, self.texts[begin:]))
 
 
 def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
@@ -145,7 +132,18 @@ def blocks_of(train: Iterable[Example]) -> Iterator[TextBlock]:
     rows: Iterable[Said] = train.said() if isinstance(train, RowFile) else train
     block = TextBlock(0)
     for row in rows:
-        block.add(row)
+        texts = block.texts
+        if isinstance(row, Example):
+            block.add(row)
+        else:
+            system, question, answer = row
+            if system:
+                texts.append(system)
+            block.question.append(len(texts))
+            block.answer.append(-1 if answer is None else len(texts) + 1)
+            texts += (question,) if answer is None else (question, answer)
+            block.size += len(system) + len(question) + len(answer or "")
+        block.begins.append(len(texts))
         if block.size >= BLOCK_CHARS:
             yield block
             block = TextBlock(block.first + len(block.question))
@@ -175,7 +173,7 @@ class Scan:
 
     def __init__(self, index: TestIndex, compiled: bool) -> None:
         self.index, self.compiled, self.rows = index, compiled, 0
-        self.count: I64 = np.zeros(len(index.table), np.int64)
+        self.count: I64 = np.zeros(len(index.table.hashes), np.int64)
         self.hits: list[tuple[I32, I32]] = []
         self.same_words: list[tuple[I64, I64]] = []
         self.short = ShortQuestions(index, compiled)
@@ -188,12 +186,12 @@ class Scan:
     def take(self, block: TextBlock) -> None:
         """Look at the rows of one more block."""
         texts = list(map(folded, block.texts))
-        words = words_of(texts, compiled=self.compiled)
+        words, place, number = words_and_grams(texts, self.index.table, compiled=self.compiled)
         keys = with_bytes(words.sequence_keys(), texts)
         rows, begins = np.arange(block.first, block.first + len(block.question)), np.array(block.begins)
         owner = np.repeat(rows, np.diff(begins))
         self.rows += len(rows)
-        self._note_grams(words, owner)
+        self._note_grams(owner[place], number)
         self._note_same_words(keys, owner)
         question, answer = np.array(block.question, np.int64), np.array(block.answer, np.int64)
         answers = np.where(answer >= 0, keys[answer], np.uint64(NO_ANSWER)) if len(answer) else keys
@@ -213,14 +211,9 @@ class Scan:
         self.hits.clear()
         return rows, numbers
 
-    def _note_grams(self, words: Hashes, owner: I64) -> None:
+    def _note_grams(self, rows: I64, numbers: I64) -> None:
         """Note which rows hold which grams of the table."""
-        rows, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for size in self.index.sizes:
-            text, number = self.index.lookup(words, size)
-            rows.append(owner[text])
-            numbers.append(number)
-        pairs = distinct((np.concatenate(rows) << 32) | np.concatenate(numbers))
+        pairs = distinct((rows << 32) | numbers)
         row, number = pairs >> 32, pairs & 0xFFFFFFFF
         before, some = self.count, self.count[number] < NOTED
         self.count = before + np.bincount(number, minlength=len(before))
