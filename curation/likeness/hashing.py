@@ -16,7 +16,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curation.likeness.sets import GRAM_BASE, I32, I64, U8, U64, WORD_BASE, Sets, concat, mix, offsets, set_keys, sums_between, top
+from curation.likeness.sets import (
+    GRAM_BASE,
+    I32,
+    I64,
+    U8,
+    U64,
+    WORD_BASE,
+    Sets,
+    concat,
+    mix,
+    offsets,
+    set_keys,
+    sums_between,
+    top,
+)
 from curation.likeness.words import GAP, GRAM, SHINGLE, SHORT, SPACE, class_of, is_normal_when_lowered, normal, words
 
 BASE = np.uint64(GRAM_BASE)
@@ -91,7 +105,9 @@ class GramTable(NamedTuple):
         first = offsets(np.bincount((hashes >> np.uint64(64 - bits)).astype(np.int64), minlength=1 << bits))
         flags = np.zeros(8 << bits, np.bool_)
         flags[hashes >> np.uint64(61 - bits)] = True
-        return cls(hashes, first.astype(np.int32), np.packbits(flags, bitorder="little"), bits, np.array(sizes, np.int64))
+        return cls(
+            hashes, first.astype(np.int32), np.packbits(flags, bitorder="little"), bits, np.array(sizes, np.int64)
+        )
 
 
 def words_and_grams(texts: Sequence[str], table: GramTable, *, compiled: bool) -> tuple[Hashes, I64, I64]:
@@ -100,12 +116,13 @@ def words_and_grams(texts: Sequence[str], table: GramTable, *, compiled: bool) -
         words, _, held = _compiled(texts, table)
         return words, held >> 32, held & 0xFFFFFFFF
     words = _plain(texts)
-    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    texts_of, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for size in table.sizes.tolist():
-        text, grams = words.grams(size)
+        owner, grams = words.grams(size)
         place, number = places_in(table.hashes, grams)
-        found.append((text[place], number))
-    return words, *map(np.concatenate, zip(*found, strict=True))
+        texts_of.append(owner[place])
+        numbers.append(number)
+    return words, np.concatenate(texts_of), np.concatenate(numbers)
 
 
 def places_in(table: npt.NDArray[Any], keys: npt.NDArray[Any]) -> tuple[I64, I64]:

@@ -151,8 +151,8 @@ class CandidatePair:
         return same_answer(one, other, near=near)
 
     def _answers_are_near(self) -> bool:
-        """True if the answers share enough shingles. Too few shared 3-grams, which are known already, rule it out: a text
-        has as many shingles as different 3-grams, but for those of its last words.
+        """True if the answers share enough shingles. Too few shared 3-grams rule it out, and these are known already: a
+        text has at least as many shingles as different 3-grams, but for those of its last words.
         """
         grams, here = self.test.answer_grams, self.row.grams[self.row.last]
         least = self.threshold * (len(set(grams)) + GRAM_WORDS - SHINGLE)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.example import Example, every_text
 from curation.likeness.hashing import GramTable, hash_texts, with_bytes, words_of
@@ -40,8 +39,8 @@ class TestIndex:
 
     By part: `item`, `is_answer`, `words`, `sequence` (key of its words in their order; ascending, with the part of
     each, in `by_key`), and `ordered[begins[p]:begins[p + 1]]`, the number of each gram in the order of the text. By
-    gram: its hash in `table` and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. Grams have 3 words, or
-    1 or 2 where a question has no more.
+    gram: its hash in `table` and the parts that hold it, `holders[held_from[g]:held_from[g + 1]]`. Grams have 3 words,
+    or 1 or 2 where a question has no more.
 
     By item: `grams` of its question where it is short, the key of its answer's words in `answers`, and in `odd` whether
     that key is not enough to tell an answer apart (no word, or not ASCII).

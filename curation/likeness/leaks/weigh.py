@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from curation.likeness.hashing import places_in
 from curation.likeness.leaks.index import LABEL_WORDS, NO_ANSWER, SUSPECTS, TestIndex
 from curation.likeness.leaks.scan import NOTED, Scan
 from curation.likeness.sets import I64, SLACK, U32, Bools, distinct, earlier, ranges
@@ -129,9 +130,9 @@ def _as_one(
     begin = np.searchsorted(rows, row)
     count = np.where(few, np.searchsorted(rows, row, "right") - begin, 0)
     pair, number = np.repeat(np.arange(len(row)), count), numbers[ranges(begin, count)]
-    held = np.repeat(np.arange(grams), np.diff(index.held_from)) + index.holders * grams
+    held = np.sort(np.repeat(np.arange(grams), np.diff(index.held_from)) + index.holders * grams)
     cell = part[pair] * grams + number
-    inside = np.isin(cell, held)
+    inside, _ = places_in(held, cell)
     pair, number = pair[inside], number[inside]
     cells, place = np.unique(cell[inside], return_inverse=True)
     alike = _spread(copies, row[pair], place, len(cells))[place]
