@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -53,14 +54,14 @@ def trainer(arm: str):
     from training.plan.recipe import Recipe
     from training.run.base_model import load_base, load_tokenizer
     from training.run.building import adapter_config
-    from training.run.tokens import encode
+    from training.run.inputs import answers
     from training.run.trainer import AnswerTrainer
 
     attention = "sdpa" if arm.startswith("plain") else value("attention", {"device": "cpu", "max_length": 256})[0]
     recipe = Recipe(base="embedded", method="lora", rank=16, alpha=32, learning_rate=1e-3, batch=BATCH, epochs=1,
                     steps=ROWS // BATCH, max_length=256, attention=attention)  # fmt: skip
     tokenizer, found = load_tokenizer(recipe.base), rows()
-    encoded = encode(tokenizer, found, None, 256)
+    columns = answers(tokenizer, found, None, 256, Path("/tmp")).columns
     common = {"output_dir": "/tmp/rung-benchmark", "use_cpu": True, "per_device_train_batch_size": BATCH, "seed": 0,
               "num_train_epochs": 1, "learning_rate": 1e-3, "logging_steps": 1, "report_to": "none",
               "save_strategy": "no", "disable_tqdm": True, "bf16": arm == "rung bf16"}  # fmt: skip
@@ -72,15 +73,15 @@ def trainer(arm: str):
             AnswerTrainer,
             {"activation_checkpointing": False, "dataset_kwargs": {"skip_prepare_dataset": True}},
         )
-        table = [{"input_ids": t.ids, "labels": t.labels} for t in encoded.rows]
+        table = list(columns)
     if arm == "same order":
         kind = type("SameOrder", (AnswerTrainer,), {"_get_train_sampler": SFTTrainer._get_train_sampler})
     if arm == "plain grouped":
-        sizes = [len(t.ids) for t in encoded.rows]
+        sizes = [len(column["input_ids"]) for column in columns]
         kind = type("Grouped", (SFTTrainer,), {"_get_train_sampler": lambda self, rows=None: by_length(sizes, self)})
     made = kind(model=load_base(recipe), args=SFTConfig(**common, **extra), train_dataset=Dataset.from_list(table),
                 processing_class=tokenizer, peft_config=adapter_config(recipe))  # fmt: skip
-    return made, sum(len(t.ids) for t in encoded.rows)
+    return made, sum(len(column["input_ids"]) for column in columns)
 
 
 def by_length(sizes: list[int], trainer):

@@ -68,10 +68,13 @@ def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
 def test_a_table_of_lives_that_is_wrong_is_told_plainly_by_every_command(project: Path, table: str, said: str) -> None:
     (project / "rules").mkdir()
     (project / "rules" / "lives.toml").write_text(table)
-    for read, place in ((life_of, project / "rules" / "lives.toml"), (load_rulebook, "rules/lives.toml")):
+    for read, place in (
+        (lambda: life_of("gpt-5", project / "rules"), str(project / "rules" / "lives.toml")),
+        (lambda: load_rulebook(project / "rules"), "rules/lives.toml"),
+    ):
         with pytest.raises(RungError) as error:
-            read(*(["gpt-5"] if read is life_of else []), project / "rules")
-        assert said in str(error.value) and str(place) in str(error.value)
+            read()
+        assert said in str(error.value) and place in str(error.value)
 
 
 def test_the_table_that_came_with_the_program_has_no_fault() -> None:
