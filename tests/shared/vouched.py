@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from curation.store import open_store
 from curation.store.vouching import write_vouched
-from training.gates.clearance import check_gates
-from training.gates.gate import ORDER, Gate
+from training.gates import checks
+from training.gates.gate import Gate
 from training.plan.plans import Plan, read_plan
 from workspace.artefact import Artefact, read_artefact, revised
 from workspace.folder import Project, find_project
@@ -37,11 +37,12 @@ def edit(path: Path, **fields: object) -> None:
 
 
 def gate(project: Project, name: str, plan: Plan | Path | None, report: str | None = None) -> Gate:
-    """The finding of one gate for a plan or its file, as rung.toml is now."""
+    """The finding of one gate alone for a plan or its file, as rung.toml is now."""
     read = read_plan(plan) if isinstance(plan, Path) else plan
-    found = check_gates(project, load_settings(project.settings_file), read, report=report)
-    assert [item.name for item in found] == list(ORDER)
-    return next(item for item in found if item.name == name)
+    found: Gate = getattr(checks, f"{name}_gate")(
+        checks.GateCase(project, load_settings(project.settings_file), read, report)
+    )
+    return found
 
 
 def in_log(project: Project, statement: str) -> None:

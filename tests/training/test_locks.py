@@ -18,7 +18,7 @@ from curation.split.freeze import freeze
 from curation.split.manifest import Manifest, load_split
 from evaluation.measurement_report import Report
 from training.gates.clearance import Clearance, Locked, admit, check_gates, grant
-from training.gates.gate import GateOverride
+from training.gates.gate import ORDER, GateOverride
 from training.plan.plans import read_plan
 from training.runs import read_run, write_run
 from workspace.artefact import now, read_artefact, write_artefact
@@ -39,7 +39,9 @@ def refuses(folder: Path, *words: str) -> None:
 
 
 def test_all_gates_open_and_a_cleared_run_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
-    assert [item.symbol for item in check_gates(ready, settings, read_plan(planned))] == ["✓"] * 6
+    assert [(each.name, each.symbol) for each in check_gates(ready, settings, read_plan(planned))] == [
+        (name, "✓") for name in ORDER
+    ]
     folder = grant(ready, settings, planned, by="sam")
     receipt = read_artefact(folder / "clearance.json", Clearance)
     assert receipt.run == folder.name and receipt.plan_sha256 == sha256_file(planned)
