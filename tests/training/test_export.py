@@ -33,26 +33,21 @@ def packed(project: Project, settings: Settings, plan: Path, kind: str = "trl", 
     return pack(project, settings, plan, Words(), kind=kind, **more)
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_frozen_rows_the_plan_and_the_receipt_go_along_and_the_test_set_stays(
-    kind: str, ready: Project, settings: Settings, planned: Path, tmp_path: Path
+    ready: Project, settings: Settings, planned: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
-    bundle = packed(ready, settings, planned, kind)
-    names = {p.relative_to(folder).as_posix() for p in write_export(ready, settings, bundle, kind, folder)}
-    assert {"README.md", "clearance.json", "plan.toml"} < names and not any("test" in name for name in names)
-    assert (folder / "plan.toml").read_bytes() == planned.read_bytes()
-    rows = lines(next(folder.rglob("train.jsonl")))
-    frozen = load_split(ready.datasets / "v001", "train")
-    answers = [(row["completion"] if "completion" in row else row["messages"])[-1]["content"] for row in rows]
-    assert answers == [row.answer for row in frozen]
-    assert all((row.get("prompt") or row["messages"])[0]["content"] == "House line." for row in rows)
-    receipt = json.loads((folder / "clearance.json").read_text())
-    assert receipt["gates"][0]["name"] == "decision" and receipt["run"] == f"export-{kind}"
+    frozen = [row.answer for row in load_split(ready.datasets / "v001", "train")]
+    for kind in KINDS:
+        folder, bundle = tmp_path / kind, packed(ready, settings, planned, kind)
+        names = {p.relative_to(folder).as_posix() for p in write_export(ready, settings, bundle, kind, folder)}
+        assert {"README.md", "clearance.json", "plan.toml"} < names and not any("test" in name for name in names), kind
+        assert (folder / "plan.toml").read_bytes() == planned.read_bytes()
+        rows = [json.loads(line) for line in next(folder.rglob("train.jsonl")).read_text().splitlines()]
+        answers = [(row["completion"] if "completion" in row else row["messages"])[-1]["content"] for row in rows]
+        assert answers == frozen, kind
+        assert all((row.get("prompt") or row["messages"])[0]["content"] == "House line." for row in rows), kind
+        receipt = json.loads((folder / "clearance.json").read_text())
+        assert receipt["gates"][0]["name"] == "decision" and receipt["run"] == f"export-{kind}"
 
 
 def test_the_machine_gate_is_written_down_and_not_asked(
