@@ -81,17 +81,6 @@ def test_save_writes_the_answers_into_the_project(project: Path) -> None:
     assert json.loads((project / "decision.json").read_text())["action"]["name"] == "keep"
 
 
-def test_errors_are_documents_with_json_and_never_tracebacks(tmp_path: Path) -> None:
-    done = rung("advise", "--answers", "-", "--json", cwd=tmp_path, stdin='task = "chatt"\nexamples = -1\n')
-    assert done.returncode == 2
-    error = json.loads(done.stdout)["error"]
-    assert len(error["problems"]) == 2 and error["hint"]
-    assert "Traceback" not in done.stderr
-    assert rung("advise", "--json", cwd=tmp_path).returncode == 2
-    assert rung("advise", "--answers", "none.toml", cwd=tmp_path).returncode == 2
-    assert rung("advise", "--answers", "-", "--as-of", "soon", cwd=tmp_path).returncode == 2
-
-
 def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path) -> None:
     answers = GOOD + '[answered.task]\nby = "<b>sam</b>"\nat = 2026-11-25\nfrom = "said"\n'
     assert rung("advise", "--answers", "-", "--report", "page.html", cwd=tmp_path, stdin=answers).returncode == 0
