@@ -155,11 +155,11 @@ def told_by_layer(tell: Callable[[int, int], None]) -> Iterator[None]:
 
 def _heard(line: Iterable[Any], weights: list[tuple[str, Any]], tell: Callable[[int, int], None]) -> Iterator[Any]:
     """Yield the same weights, `(name, what it is made of)`, in the order of their layers."""
-    total = len({number for name, _ in weights if (number := _layer(name))})
+    layers = [found[1] if (found := LAYER.search(name)) else "" for name, _ in weights]
+    total = len({*layers} - {""})
     begun: set[str] = set()
     last = 0.0
-    for weight in line:
-        number = _layer(weight[0])
+    for number, weight in zip(layers, line, strict=True):
         if number and number not in begun:
             begun.add(number)
             if time.monotonic() - last >= EVERY:
@@ -168,8 +168,3 @@ def _heard(line: Iterable[Any], weights: list[tuple[str, Any]], tell: Callable[[
         yield weight
     if total:
         tell(total, total)
-
-
-def _layer(name: str) -> str:
-    found = LAYER.search(name)
-    return found[1] if found else ""
