@@ -13,6 +13,8 @@ from typing import ClassVar
 
 from rich import get_console
 from rich.cells import cell_len
+from rich.console import Group
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 from textual import events
@@ -76,34 +78,15 @@ class TextPassage(Static):
     """Parts under one another."""
 
     def __init__(self, *parts: TextPart, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._parts = parts
-        self._folded: dict[int, Text] = {}
+        super().__init__(_under_one_another(parts), id=id, classes=classes)
 
     def show(self, *parts: TextPart) -> None:
         """Show these parts instead."""
-        self._parts = parts
-        self._folded.clear()
-        self.refresh(layout=True)
+        self.update(_under_one_another(parts))
 
-    def text_at(self, width: int) -> Text:
-        """Return every part in lines of this width."""
-        if width not in self._folded:
-            lines = []
-            for part in self._parts:
-                for line in wrapped(part.text, width - part.indent):
-                    line.pad_left(part.indent)
-                    lines.append(line)
-            self._folded = {width: Text("\n", no_wrap=True, end="").join(lines)}
-        return self._folded[width]
 
-    def render(self) -> Text:
-        """Draw at the present width."""
-        return self.text_at(self.size.width)
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Return the number of lines needed."""
-        return self.text_at(width).plain.count("\n") + 1
+def _under_one_another(parts: Sequence[TextPart]) -> Group:
+    return Group(*(Padding(part.text, (0, 0, 0, part.indent)) for part in parts))
 
 
 LONGEST = 20_000
