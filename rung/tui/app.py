@@ -167,15 +167,13 @@ class RungApp(App[None]):
         else:
             self.push_screen(screen)
 
-    @on(StatusRead.Wanted)
     def read_status(self) -> None:
-        """Somebody wants a fresh status."""
+        """Read the status in a thread, and show it on every stage screen."""
         if self.source.project is not None:
             self._read_status()
 
     @work(thread=True, exclusive=True, exit_on_error=False, group="status")
     def _read_status(self) -> None:
-        """Read the folder first, then the store."""
         project = self.source.project
         assert project is not None
         if self.read is None:
@@ -189,7 +187,6 @@ class RungApp(App[None]):
         self._tell_status()
 
     def _tell_status(self) -> None:
-        """Send the status, with the running jobs, to every screen."""
         if self.read is None:
             return
         self.status = with_jobs(self.read, self.jobs)

@@ -15,7 +15,6 @@ from rung.status.stages import Stage, Status
 from rung.tui.frame import HELP, SMALL, StageScreen
 from rung.tui.job import JobEnded
 from rung.tui.screens.page_screen import SignScreen, WhyScreen
-from rung.tui.source import StatusRead
 from rung.tui.widgets.lines import PAGES, Entry, MarkedLines
 from rung.tui.worker_process import Beside, Word
 from workspace.errors import RungError
@@ -156,7 +155,6 @@ class LoadedScreen(StageScreen):
         self._load()
 
     def _known(self) -> list[Entry]:
-        """Return the stage's facts that the status already has."""
         known = self.state.reason if self.state and not self.app.partial else "…"  # type: ignore[attr-defined]
         return [Entry(), Entry(known, style="dim")]
 
@@ -297,7 +295,7 @@ class LoadedScreen(StageScreen):
         if self.goes_on:
             self.next = self.next_words()
             if self.status is not None and self.following is None and self.status.next is not None:
-                self.app.post_message(StatusRead.Wanted())  # what was loaded may have changed what is next
+                self.app.read_status()  # type: ignore[attr-defined]  # what was loaded may change what is next
         if message.loaded.command:
             self.command = message.loaded.command
         if words := self.ended or message.loaded.message:

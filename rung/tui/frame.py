@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -22,7 +22,7 @@ from rung.status.stages import RUNGS, Status
 from rung.symbols import drawn
 from rung.tui.job import JobEnded, ScreenJob
 from rung.tui.safe_screen import Calm
-from rung.tui.source import ScreenSource, StatusRead
+from rung.tui.source import ScreenSource
 from rung.tui.widgets.line import YES_OR_NO, CommandLine, FrameRule, KeyLine, Line, NextLine
 from rung.tui.widgets.lines import MEANINGS, coloured
 
@@ -147,7 +147,7 @@ class StageScreen(Calm[None]):
         """Fill the lines, and ask for the status. Textual calls this after a screen's own `on_mount`."""
         self.query_one("#side", SideBar).current = self.stage
         self.refresh_frame()
-        self.app.post_message(StatusRead.Wanted())
+        self.app.read_status()  # type: ignore[attr-defined]
         for line in self.job.heard if self.job else ():
             self.show_progress(line)
 
@@ -210,10 +210,6 @@ class StageScreen(Calm[None]):
             self.refresh_frame()
 
     watch_next = watch_command = watch_question = watch_message = _follow
-
-    @on(NextLine.Pressed)
-    def _next_pressed(self) -> None:
-        self.app.simulate_key("enter")
 
     def tell(self, text: str) -> None:
         """Put a message at the right end of row 23."""

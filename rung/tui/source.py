@@ -24,9 +24,6 @@ class StatusRead(Message):
         self.status = status
         self.partial = partial
 
-    class Wanted(Message):
-        """Somebody needs a fresh status."""
-
 
 @dataclass
 class ScreenSource:

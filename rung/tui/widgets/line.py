@@ -6,7 +6,6 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -93,9 +92,6 @@ class NextLine(Static):
 
     words: reactive[str] = reactive("", layout=True)
 
-    class Pressed(Message):
-        """The mouse pressed it."""
-
     def watch_words(self) -> None:
         """Without words there is no line."""
         self.display = bool(self.words)
@@ -116,7 +112,7 @@ class NextLine(Static):
 
     def on_click(self) -> None:
         """Act as Enter."""
-        self.post_message(self.Pressed())
+        self.app.simulate_key("enter")
 
 
 def fitting(hints: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
