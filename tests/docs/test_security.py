@@ -6,12 +6,10 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 from works import answer, stages  # noqa: F401
@@ -120,20 +118,6 @@ def test_the_promise_holds(promise: str, attack: Callable[[Room], None] | str, r
         assert f"def {name}(" in (ROOT / "tests" / file).read_text()
     else:
         attack(request.getfixturevalue("room"))
-
-
-@pytest.mark.slow
-def test_the_attacks_of_other_files_run_and_pass(tmp_path: Path) -> None:
-    """`make test` runs each in its own file; here they run because the page names them, and none may be skipped."""
-    named = [attack for attack in ATTACKS if isinstance(attack, str)]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={tmp_path / 'done.xml'}"]
-    done = subprocess.run(
-        [*command, *(f"tests/{attack}" for attack in named)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    cases = list(ElementTree.parse(tmp_path / "done.xml").iter("testcase"))
-    assert {case.get("name", "").partition("[")[0] for case in cases} == {attack.partition("::")[2] for attack in named}
-    assert not [case.get("name") for case in cases if case.find("skipped") is not None]
 
 
 def test_the_tests_of_faults_are_there() -> None:

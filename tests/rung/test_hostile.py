@@ -205,75 +205,78 @@ def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
     assert rung("init", "zwei Wörter").returncode == 2
 
 
+OVER_WHAT_IS_READ = (
+    "watch report --html rung.db",
+    "data check --html rows.jsonl",
+    "data check rows.jsonl --words words.txt --html words.txt",
+    "advise --set task=code --report guideline.md",
+    "data import rows.jsonl --rejects rows.jsonl",
+    "watch import rows.jsonl --rejects rows.jsonl",
+    "data dedup other.jsonl rows.jsonl -o link.jsonl",
+    "data dedup rows.jsonl -o out.jsonl --removed rows.jsonl",
+    "data convert rows.jsonl -o rows.jsonl --to alpaca",
+    "data leakage --train rows.jsonl --test other.jsonl --clean rows.jsonl",
+    "data leakage --train other.jsonl --test rows.jsonl --clean rows.jsonl",
+    "data convert rows.jsonl -o -",
+    "data check rows.jsonl --html -",
+    "review export -o -",
+    "data import rows.jsonl --rejects answers.toml",
+    "data dedup rows.jsonl -o datasets/v001/test.jsonl",
+    "data convert rows.jsonl -o rung.toml --to alpaca",
+    "data leakage --train rows.jsonl --test rows.jsonl --clean plans/P-001.toml",
+    "review export -o datasets/v001/test.jsonl",
+    "review invite mo -o rung.toml",
+    "evaluate --human --sheet evaluations/E-001/report.json",
+    "judge --sheet evaluations/E-001/outputs.jsonl",
+    "watch import rows.jsonl --rejects watch/W-001.jsonl",
+)
+WHERE_ONLY_STAGES_WRITE = (
+    "data convert rows.jsonl -o rung.db",
+    "data convert rows.jsonl -o rung.db-wal",
+    "data dedup rows.jsonl -o kept.jsonl --removed datasets/v001/removed.jsonl",
+    "data leakage --train rows.jsonl --test other.jsonl --clean evaluations/E-001/new.jsonl",
+    "data import rows.jsonl --rejects decision.json",
+    "data check rows.jsonl --html releases/L-001/page.html",
+    "review export -o link/v001/rows.csv",
+    "review invite mo -o plans/P-001.toml",
+    "data convert rows.jsonl -o watch/report.json",
+    "init runs/R-001",
+    "demo --fast --into runs/R-001",
+)
+"""It would pass for what a stage made: `rung.db` for a store, a file below `datasets/` for a frozen one."""
+THERE = ("datasets/v001/test.jsonl", "plans/P-001.toml", "watch/W-001.jsonl", "guideline.md", "answers.toml",
+         "evaluations/E-001/report.json", "evaluations/E-001/outputs.jsonl", "rung.db", "words.txt")  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "there"),
     [
-        "watch report --html rung.db",
-        "data check --html rows.jsonl",
-        "data check rows.jsonl --words words.txt --html words.txt",
-        "advise --set task=code --report guideline.md",
-        "data import rows.jsonl --rejects rows.jsonl",
-        "watch import rows.jsonl --rejects rows.jsonl",
-        "data dedup other.jsonl rows.jsonl -o link.jsonl",
-        "data dedup rows.jsonl -o out.jsonl --removed rows.jsonl",
-        "data convert rows.jsonl -o rows.jsonl --to alpaca",
-        "data leakage --train rows.jsonl --test other.jsonl --clean rows.jsonl",
-        "data leakage --train other.jsonl --test rows.jsonl --clean rows.jsonl",
-        "data convert rows.jsonl -o -",
-        "data check rows.jsonl --html -",
-        "review export -o -",
-        "data import rows.jsonl --rejects answers.toml",
-        "data dedup rows.jsonl -o datasets/v001/test.jsonl",
-        "data convert rows.jsonl -o rung.toml --to alpaca",
-        "data leakage --train rows.jsonl --test rows.jsonl --clean plans/P-001.toml",
-        "review export -o datasets/v001/test.jsonl",
-        "review invite mo -o rung.toml",
-        "evaluate --human --sheet evaluations/E-001/report.json",
-        "judge --sheet evaluations/E-001/outputs.jsonl",
-        "watch import rows.jsonl --rejects watch/W-001.jsonl",
+        *((line, THERE) for line in OVER_WHAT_IS_READ),
+        *(
+            (line, ("answers.toml", "datasets/v001/train.jsonl", "../next/rung.toml"))
+            for line in WHERE_ONLY_STAGES_WRITE
+        ),
     ],
 )
-def test_nothing_is_written_over_what_is_read(rung: Rung, line: str) -> None:
-    names = ("datasets/v001/test.jsonl", "plans/P-001.toml", "watch/W-001.jsonl", "guideline.md", "answers.toml",
-             "evaluations/E-001/report.json", "evaluations/E-001/outputs.jsonl", "rung.db", "words.txt")  # fmt: skip
-    for name in names:
+def test_nothing_is_written_over_what_is_read_or_where_only_stages_write(
+    rung: Rung, line: str, there: tuple[str, ...]
+) -> None:
+    for name in there:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text("what = 1\n")
+        Path(name).write_text("what = 1\n" if there is THERE else "")
     Path("other.jsonl").write_bytes(Path("rows.jsonl").read_bytes())
-    Path("link.jsonl").symlink_to("rows.jsonl")
-    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-    told = rung(*line.split(), "--json")
-    assert told.returncode == 2 and error_of(told)["where"] in line.split() and error_of(told)["hint"], told
-    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "data convert rows.jsonl -o rung.db",
-        "data convert rows.jsonl -o rung.db-wal",
-        "data dedup rows.jsonl -o kept.jsonl --removed datasets/v001/removed.jsonl",
-        "data leakage --train rows.jsonl --test other.jsonl --clean evaluations/E-001/new.jsonl",
-        "data import rows.jsonl --rejects decision.json",
-        "data check rows.jsonl --html releases/L-001/page.html",
-        "review export -o link/v001/rows.csv",
-        "review invite mo -o plans/P-001.toml",
-        "data convert rows.jsonl -o watch/report.json",
-        "init runs/R-001",
-        "demo --fast --into runs/R-001",
-    ],
-)
-def test_nothing_is_put_where_only_stages_write(rung: Rung, line: str) -> None:
-    """It would pass for what a stage made: `rung.db` for a store, a file below `datasets/` for a frozen one."""
-    for name in ("answers.toml", "other.jsonl", "datasets/v001/train.jsonl", "../next/rung.toml"):
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(Path("rows.jsonl").read_bytes() if name == "other.jsonl" else b"")
-    Path("../next/datasets/v001").mkdir(parents=True)
     Path("link").symlink_to("datasets")
-    before = {path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm")}
+    Path("link.jsonl").symlink_to("rows.jsonl")
+
+    def found() -> dict[Path, object]:
+        files = (path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm"))
+        return {path: path.is_file() and path.read_bytes() for path in files}
+
+    before = found()
     told = rung(*line.split(), "--json")
-    assert told.returncode == 2 and line.endswith(Path(error_of(told)["where"]).name), told
-    assert {path for path in Path("..").rglob("*") if path.name not in ("rung.db-wal", "rung.db-shm")} == before
+    error = error_of(told)
+    assert told.returncode == 2 and error["hint"] and Path(error["where"]).name in line, told
+    assert found() == before
 
 
 def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:

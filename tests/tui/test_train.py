@@ -41,6 +41,13 @@ async def test_a_run_that_lives(clinic, held, state, steps, figures):
             await pilot.press("enter")
             await until(pilot, lambda: app.screen.stage == "Train")
             await sees(pilot, figures)
+            if state == "starting":
+                for done, told in (
+                    (10, "10 of 30 layers, 45 s so far, about 2 min left"),
+                    (30, "30 of 30 layers, 45 s so far."),
+                ):
+                    append_metric(folder, {"kind": "loading", "done": done, "of": 30})
+                    await sees(pilot, told)
             assert ("p", "go on" if state == "paused" else "pause") in app.screen.hints()
             ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 6)])
             write_run(folder, read_run(folder), state="running")
@@ -61,23 +68,6 @@ async def test_a_run_on_a_rented_machine_shows_its_money(clinic, program, state)
         async with on_stage(app, 8) as (_, pilot, _):
             await sees(pilot, "$3.00 so far")
             assert f"{this_machine().memory_gib:.1f}" not in text_of(app)
-
-
-async def test_layers_that_are_loaded_are_told_until_the_first_step(clinic, held):
-    folder = ladder.cleared(clinic)
-    app = held(clinic.root)
-    begun = app.source.now() - timedelta(seconds=45)
-    write_run(folder, read_run(folder), state="starting", started_at=begun, steps=12)
-    with writer_lock(folder / LOCK, "R-001"):
-        async with running(app) as pilot:
-            await settled(pilot)
-            await opened(pilot, 8)
-            append_metric(folder, {"kind": "loading", "done": 10, "of": 30})
-            await sees(pilot, "10 of 30 layers, 45 s so far, about 2 min left")
-            append_metric(folder, {"kind": "loading", "done": 30, "of": 30})
-            await sees(pilot, "30 of 30 layers, 45 s so far.")
-            append_metric(folder, ladder.step_line(1, 12))
-            await sees(pilot, "1 of 12")
 
 
 ENDED = (
