@@ -299,7 +299,6 @@ def is_cut(path: Path) -> bool:
 
 
 def _whole_lines(descriptor: int) -> int:
-    """Return bytes up to the last line break."""
     end = os.fstat(descriptor).st_size
     while end:
         start = max(0, end - BLOCK)

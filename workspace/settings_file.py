@@ -88,7 +88,6 @@ def _value(raw: str) -> Any:
 
 
 def _known(place: tuple[str, ...], model: type[BaseModel]) -> list[str]:
-    """Return the keys that are allowed at a place."""
     if not place:
         return list(model.model_fields)
     section = model.model_fields.get(place[0])

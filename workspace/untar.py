@@ -5,7 +5,7 @@ import gzip
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
@@ -20,13 +20,9 @@ LONGEST_HEADER = 1 << 20
 """Bytes of a member's extended header: these are read into memory."""
 
 
-def _zstd(file: Path, mode: str) -> Any:
-    return require("managed", "zstandard").open(file, mode)
-
-
-PACKED = (
+PACKED: tuple[tuple[bytes, Callable[[Path, str], Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
-    (b"\x28\xb5\x2f\xfd", _zstd),
+    (b"\x28\xb5\x2f\xfd", lambda file, mode: require("managed", "zstandard").open(file, mode)),
 )
 HEADERS = (
     tarfile.XHDTYPE,
@@ -98,7 +94,7 @@ def _members(file: Path, folder: Path) -> Iterator[tuple[Path, tarfile.TarInfo, 
         start = plain.peek()
     opened = next((way for magic, way in PACKED if start.startswith(magic)), None)
     with opened(file, "rb") if opened else file.open("rb") as stream:
-        counted = _Counted(stream, most, why)  # type: ignore[arg-type]
+        counted = _Counted(stream, most, why)
         with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Info) as tar:  # type: ignore[call-overload]
             names = _Names(folder)
             for number, member in enumerate(tar, 1):

@@ -221,7 +221,6 @@ def _compare(older: Decision, decision: Decision, project: Project | None, as_js
 
 
 def _judged(project: Project, answers: Answers) -> Answers:
-    """Return the answers with what the project's baseline says of them."""
     from evaluation.measured_answers import with_judged
 
     return with_judged(project, load_settings(project.settings_file), answers)

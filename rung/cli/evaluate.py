@@ -272,7 +272,6 @@ def _power(project: Project, settings: Settings, seeds: int, as_json: bool) -> N
 
 
 def _recheck(project: Project, settings: Settings, wanted: str, as_json: bool) -> None:
-    """Queue test rows for a blind second review."""
     from evaluation.looks import recheck_labels
 
     found = recheck_labels(project, settings, wanted)

@@ -184,7 +184,6 @@ def _row(choices: Sequence[Term], rng: random.Random) -> ChatRow:
 
 
 def _wordings(choices: Sequence[Term], count: int, rng: random.Random) -> list[ChatRow]:
-    """`count` different wordings of one code."""
     found: dict[str, ChatRow] = {}
     while len(found) < count:
         row = _row(choices, rng)
@@ -224,14 +223,12 @@ def _phrase(row: ChatRow) -> str:
 
 
 def _near(row: ChatRow, rng: random.Random) -> ChatRow:
-    """Return the same row with other case and punctuation."""
     text = _phrase(row)
     changed = rng.choice([text.upper() + ".", text.replace(" ", ", ", 1), f"({text})", text.title() + " !"])
     return {**row, "messages": [{"role": "user", "content": changed}, row["messages"][1]]}
 
 
 def _contradict(row: ChatRow) -> ChatRow:
-    """Return the same phrase with the line of another type."""
     line = str(row["messages"][1]["content"])
     other = "E13" if not line.startswith("E13") else "E11"
     return {**row, "messages": [row["messages"][0], {"role": "assistant", "content": other + line[3:]}]}

@@ -78,7 +78,6 @@ def _reason(reason: Reason, book: Rulebook) -> JsonObject:
 
 
 def _sources(names: tuple[str, ...], book: Rulebook) -> list[dict[str, str]]:
-    """Return the name, title and (where it is one) web address."""
     found = []
     for name in names:
         source = book.sources[name.partition(":")[0]]

@@ -199,7 +199,10 @@ def fold_of(
     project: Project, report: Report, verdict: Verdict | None, price: str, items: ExampleItems, risks: Sequence[str]
 ) -> Fold:
     """Return the first screen of a baseline, or of a run with its verdict. `risks` are sentences, the largest first."""
-    title, lead, second = headline(report, verdict)
+    title, lead, second = "The ladder, measured", baseline_text.answer(report), baseline_text.best_sentence(report)
+    accepted = verdict.accepted if verdict else None
+    if verdict:
+        title, (lead, second) = verdict_text.TITLES[verdict.verdict], verdict_text.sentences(verdict)
     examples, show = examples_of(items.rows)
     picked = f", picked to show {show}" if show else ""
     measured = f"{report.created_at.date()}, on {counted(report.n, 'test item')} of {report.dataset}"
@@ -207,7 +210,7 @@ def fold_of(
         title,
         lead,
         second,
-        accepted_words(verdict),
+        f"Accepted by {accepted.by}, {accepted.at.date()}: “{accepted.reason}”" if accepted else "",
         [
             ("task", task_words(project)),
             ("model", report.model),
@@ -222,14 +225,6 @@ def fold_of(
     )
 
 
-def headline(report: Report, verdict: Verdict | None) -> tuple[str, str, str]:
-    """Title, first and second sentence of a baseline, or of a run with its verdict."""
-    if verdict is None:
-        return "The ladder, measured", baseline_text.answer(report), baseline_text.best_sentence(report)
-    first, second = verdict_text.sentences(verdict)
-    return verdict_text.TITLES[verdict.verdict], first, second
-
-
 def score_words(report: Report, verdict: Verdict | None) -> str:
     """`tuned 90.0%, retrieved few-shot 20.0%, classifier 64.0%`: tuned model, chosen prompt, classifiers."""
     scores = {arm.arm: arm.score for arm in report.arms}
@@ -238,12 +233,6 @@ def score_words(report: Report, verdict: Verdict | None) -> str:
     chosen = verdict.chosen if verdict else report.chosen
     named = [name for name in dict.fromkeys(("tuned", chosen, *CLASSIFIERS)) if name in scores]
     return ", ".join(f"{arm_name(name)} {percent(scores[name])}" for name in named)
-
-
-def accepted_words(verdict: Verdict | None) -> str:
-    """Return who accepted a judgement, when and why; empty if nobody did."""
-    accepted = verdict.accepted if verdict else None
-    return f"Accepted by {accepted.by}, {accepted.at.date()}: “{accepted.reason}”" if accepted else ""
 
 
 def task_words(project: Project) -> str:

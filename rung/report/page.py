@@ -139,7 +139,6 @@ def dot_plot(title: str, rows: Sequence[Dot], axis: Axis = Axis(), marks: Sequen
 
 
 def _svg(width: int, height: int, said: str, parts: Sequence[str]) -> Markup:
-    """Return the picture; `said` is read aloud in its place."""
     drawn = "".join(parts)
     return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(said)}">{drawn}</svg>')
 

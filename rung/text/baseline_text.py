@@ -118,13 +118,9 @@ def table_rows(arms: Sequence[ArmResult], goal: float | None, width: int, plot: 
     """A head, and a line an arm: `width` columns for its name, `plot` for its interval on a scale of 0% to 100%."""
     rows = [f"{'Arm':<{width}}   Score  95% interval   {scale(plot, goal)}"]
     for arm in arms:
-        drawn = dots(arm.low, arm.score, arm.high, plot, goal)
-        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {_bounds(arm):<13}  {drawn}".rstrip())
+        bounds, drawn = interval(arm.low, arm.high).strip("()"), dots(arm.low, arm.score, arm.high, plot, goal)
+        rows.append(f"{arm_name(arm.arm):<{width}}  {percent(arm.score):>6}  {bounds:<13}  {drawn}".rstrip())
     return rows
-
-
-def _bounds(arm: ArmResult) -> str:
-    return interval(arm.low, arm.high).strip("()")
 
 
 def _goal_line(goal: float) -> str:
@@ -146,10 +142,14 @@ def facts(report: Report) -> list[str]:
         rows.append(("Detectable", f"differences of about {100 * report.smallest_difference:.0f} points"))
     rows.append(("Only where sure", where_sure(report.arms)))
     rows.append(("Better constrained", _held(report.arms)))
-    costs = [arm.cost_usd for arm in report.arms]
-    total = None if None in costs else sum(cost or 0.0 for cost in costs)
-    rows.append(("Took", f"{duration(sum(arm.seconds for arm in report.arms))} on test, {money(total)}"))
+    rows.append(("Took", f"{duration(sum(arm.seconds for arm in report.arms))} on test, {paid(report.arms)}"))
     return [f"{name:<19} {text}" for name, text in rows if text]
+
+
+def paid(arms: Sequence[ArmResult]) -> str:
+    """Return what the answers of these arms cost together; unknown if one arm's cost is."""
+    costs = [arm.cost_usd for arm in arms]
+    return money(None if None in costs else sum(cost or 0.0 for cost in costs))
 
 
 def where_sure(arms: Sequence[ArmResult]) -> str:

@@ -153,16 +153,27 @@ def _cited(source: Sequence[str]) -> str:
 
 def _why_not(option: str, decision: Decision) -> list[tuple[str, str, str]]:
     width = max(len(OPTION[name]) for name in decision.why_not) + 2
-    against = [reason for reason in decision.why_not[option] if reason.says == "against"][:1]
-    words = [(f"{OPTION[option]:<{width}}{_lower(_words(r))}", r.rule, _cited(r.source)) for r in against]
-    return words or [(f"{OPTION[option]:<{width}}not needed", "cheapest-first", "[module-4]")]
+    r = against(decision.why_not[option])
+    if r is None:
+        return [(f"{OPTION[option]:<{width}}not needed", "cheapest-first", "[module-4]")]
+    return [(f"{OPTION[option]:<{width}}{_lower(_words(r))}", r.rule, _cited(r.source))]
+
+
+def against(reasons: Sequence[Reason]) -> Reason | None:
+    """Return the first reason against an option; None if it is only not needed."""
+    return next((reason for reason in reasons if reason.says == "against"), None)
+
+
+def changes(decision: Decision) -> list[JsonObject]:
+    """Return the first change of each question that would change the advice."""
+    found: dict[str, JsonObject] = {}
+    for change in decision.would_change:
+        found.setdefault(change["question"], change)
+    return list(found.values())
 
 
 def _changes(decision: Decision, table: _Table) -> Iterator[str]:
-    shown: list[JsonObject] = []
-    for change in decision.would_change:
-        if all(change["question"] != other["question"] for other in shown):
-            shown.append(change)
+    shown = changes(decision)
     limit = 5 if table.narrow else 12
     if shown:
         yield "What would change it"

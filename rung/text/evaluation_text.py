@@ -9,8 +9,9 @@ from evaluation.people_comparison import PeoplePreference, items_for
 from evaluation.verdict.evidence import call_of
 from evaluation.verdict.intervals import TOLERANCE
 from evaluation.verdict.rule import Verdict
+from rung.text.baseline_text import paid
 from rung.text.verdict_text import call_words, judge_sentence, price_rows, wrong_answers
-from workspace.counted import counted, duration, money, percent, points, signed_interval
+from workspace.counted import counted, duration, percent, points, signed_interval
 from workspace.folder import Project
 
 ABOUT_DATA = "about-data.md"
@@ -25,9 +26,7 @@ def costs(report: Report, verdict: Verdict | None, arms: Sequence[ArmResult]) ->
         if price
         else [(arm_name(arm.arm), call_words(call_of(arm))) for arm in arms if arm.arm in (chosen, "tuned")]
     )
-    total = [arm.cost_usd for arm in arms]
-    cost = None if None in total else sum(cost or 0.0 for cost in total)
-    rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {money(cost)}"))
+    rows.append(("measuring", f"{duration(sum(a.seconds for a in arms))}, {paid(arms)}"))
     if verdict:
         rows.append(("worth", worth(verdict)))
     return rows
@@ -91,7 +90,6 @@ def _tied(arm: ArmResult) -> bool:
 
 
 def _unseen(report: Report, verdict: Verdict | None) -> list[tuple[str, str]]:
-    """Return what these items, and training runs, cannot distinguish from chance."""
     seen, again = (verdict or report).smallest_difference, verdict.trainings if verdict else []
     several = verdict is not None and verdict.trainings_spread is not None
     if seen is None:

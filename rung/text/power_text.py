@@ -50,7 +50,6 @@ def _trainings(trainings: int) -> list[str]:
 
 
 def _groups(power: Power) -> list[str]:
-    """Return why groups are counted instead of items."""
     counted = f"These groups have the weight of {power.effective:.1f} groups of equal size ([dataset] group_by)."
     if power.few:
         return [counted, f"The verdict needs {FEWEST_CLUSTERS}; with fewer it is always: need more data."]

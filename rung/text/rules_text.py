@@ -123,7 +123,7 @@ def explain(
 
     Raises RungError with "did you mean" where `ref` is none of them; `rung why` knows `others`.
     """
-    rule = book.by_id.get(ref) or _minimum(book, ref)
+    rule = book.by_id.get(ref) or book.by_id.get(ref.removesuffix("-minimum"))
     if rule is not None:
         return {
             "rule": {**rule_document(book, rule), "sources": [source_document(book, n, as_of) for n in rule.source]}
@@ -147,10 +147,6 @@ def explain_lines(document: JsonObject) -> Iterator[str]:
         yield f"Cited by {', '.join(document['cited_by']) or 'no rule'}"
     else:
         yield from _answer_lines(document)
-
-
-def _minimum(book: Rulebook, ref: str) -> Rule | None:
-    return book.by_id.get(ref.removesuffix("-minimum")) if ref.endswith("-minimum") else None
 
 
 def _rule_lines(rule: JsonObject) -> Iterator[str]:

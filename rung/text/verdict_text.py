@@ -209,7 +209,6 @@ def wrong_answers(difference: float) -> str:
 
 
 def _goal(v: Verdict, baseline: Report | None) -> list[str]:
-    """Return whether the goal is reached; empty if the baseline had no goal."""
     goal = baseline.goal if baseline else None
     if goal is None:
         return []
@@ -219,7 +218,6 @@ def _goal(v: Verdict, baseline: Report | None) -> list[str]:
 
 
 def _beside(v: Verdict) -> list[str]:
-    """Retraining, the judge and the price, where they are known."""
     rows = []
     if v.candidate != "tuned":
         rows.append(f"Measured with passages from documents/; validation chose this ({arm_name(v.candidate)}).")

@@ -196,7 +196,6 @@ def _what(path: Path) -> str:
 
 
 def _facts(path: Path, table: JsonObject) -> Iterator[str]:
-    """Yield the main facts of an artefact, in lines."""
     if path.name == "manifest.json":
         yield from _manifest_facts(table)
     elif path.name == "report.json":
@@ -218,15 +217,12 @@ def _manifest_facts(table: JsonObject) -> Iterator[str]:
     rows = table.get("rows", [])
     sources = Counter(str(row.get("source", "")).rsplit(":", 1)[0] for row in rows)
     yield "rows from " + ", ".join(f"{name} ({n:,})" for name, n in sources.most_common(5))
-    reviewers = Counter(_who(row) for row in rows)
+    reviewers = Counter(
+        f"{row.get('reviewer') or 'nobody'}{', automatic' if row.get('automatic') else ''}" for row in rows
+    )
     yield "decided by " + ", ".join(f"{name} ({n:,})" for name, n in reviewers.most_common(5))
     yield f"{counted(len(table.get('dropped', [])), 'row')} left out, each with its reason"
     yield "one row: rung why r-000001"
-
-
-def _who(row: JsonObject) -> str:
-    name = str(row.get("reviewer") or "nobody")
-    return f"{name}, automatic" if row.get("automatic") else name
 
 
 def row_links(project: Project, ref: str) -> Iterator[ChainLink]:

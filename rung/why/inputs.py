@@ -112,7 +112,6 @@ def why_logged(project: Project, ref: str) -> Explanation:
 
 
 def _said(each: Logged) -> Iterator[str]:
-    """Yield the answers, and people's judgements of them."""
     what = shown(mask(each.answer), 200) if each.answer.strip() else f"nothing ({each.error or 'empty'})"
     measured = [each.model, each.at[:19], f"{each.seconds:.2f} s" if each.seconds is not None else ""]
     yield f"answered   {what}   ({', '.join(filter(None, measured))})"

@@ -121,7 +121,6 @@ def _copied(
 
 
 def _store(project: Project, settings: Settings, batches: list[ImportBatch], role: str) -> list[Imported]:
-    """Store each file's rows and queue what the policy asks for."""
     from curation.review.queue import refresh_queue
     from curation.store import open_store
     from curation.store.ingest import ingest

@@ -15,7 +15,17 @@ from evaluation.measured_answers import judge_again, page_to_write, unjudged
 from rung.report.evaluation import write_page
 from rung.status.stages import Status, after_advice_of
 from rung.text.baseline_text import answer
-from rung.text.decision_text import OPTION, confidence, headline, likely_end, literal, outcome, step_word
+from rung.text.decision_text import (
+    OPTION,
+    against,
+    changes,
+    confidence,
+    headline,
+    likely_end,
+    literal,
+    outcome,
+    step_word,
+)
 from rung.tui.advice.asking import answer_text
 from rung.tui.async_list import LoadedLines, LoadedScreen
 from rung.tui.job import JobEnded
@@ -184,24 +194,23 @@ class Page:
         return Entry(f"Not settled: {text}{others}", f"ask:{first}")
 
     def _refused(self, option: str, reasons: tuple[Reason, ...]) -> tuple[str, str]:
-        first = next((reason for reason in reasons if reason.says == "against"), reasons[0] if reasons else None)
+        first = against(reasons) or next(iter(reasons), None)
         if first is None:
             return f" {OPTION[option]:<18} not needed", ""
         return self._two(f"{OPTION[option]:<18} {self._short(first)}", first.rule), f"not {option}:{first.rule}"
 
     def _changes(self) -> list[Entry]:
         """Up to three single answers that change the advice, each of another question."""
-        seen: dict[str, Entry] = {}
-        for change in self.decision.would_change:
+        entries = []
+        for change in changes(self.decision)[:3]:
             name = change["question"]
-            if name not in seen:
-                asked = self.book.questions.get(name)
-                said = f"{asked.text} {answer_text(asked, change['to'])}" if asked else f"{name} = {change['to']}"
-                end = outcome(change["next_step"], change["destination"], self.decision)
-                fits = len(said) + len(end) + 4 <= self.width
-                words = self._two(said, end) if fits else f" {said}: {end}"
-                seen[name] = Entry(words, f"change:{name}={literal(change['to'])}")
-        return list(seen.values())[:3]
+            asked = self.book.questions.get(name)
+            said = f"{asked.text} {answer_text(asked, change['to'])}" if asked else f"{name} = {change['to']}"
+            end = outcome(change["next_step"], change["destination"], self.decision)
+            fits = len(said) + len(end) + 4 <= self.width
+            words = self._two(said, end) if fits else f" {said}: {end}"
+            entries.append(Entry(words, f"change:{name}={literal(change['to'])}"))
+        return entries
 
     def _short(self, reason: Reason) -> str:
         text = shown(reason.short or reason.text.rstrip("."))

@@ -163,7 +163,6 @@ class QuestionsScreen(StageScreen):
         return self.query_one("#field", Input)
 
     def _ask(self, question: Question | None) -> None:
-        """Show a question, or that it is enough."""
         self.asked, self.explains = question, False
         numeric = question is not None and FACTS[question.id].kind in ("integer", "number", "text")
         self._field.display = numeric
@@ -285,7 +284,6 @@ class QuestionsScreen(StageScreen):
 
     @on(Input.Changed, "#field")
     def _typed(self) -> None:
-        """Clear the message about the previous answer."""
         self._say("problem", "")
 
     @on(Input.Submitted, "#field")

@@ -232,7 +232,6 @@ class DataScreen(LoadedScreen):
             self.tell("the checks are running; x stops them")
 
     def _settle(self, keep: tuple[str, ...] | None) -> None:
-        """Take out the rows that contradict those to keep."""
         if keep:
             self.start_job("data", "fix", CONTRADICTIONS, *(word for row in keep for word in ("--keep", row)))
 
@@ -384,7 +383,6 @@ class DataScreen(LoadedScreen):
             self.app.push_screen(ImportScreen(found, columns), chosen)
 
     def _columns_before(self, found: FilePreview) -> Columns | None:
-        """Return the columns that were named for an earlier file with the same columns."""
         project, settings = self.source.project, self.source.settings
         if project is None or not store_exists(project, settings):
             return None

@@ -78,7 +78,6 @@ class DatasetScreen(LoadedScreen):
 
     @staticmethod
     def _is_done(plan: Foreseen) -> bool:
-        """True if exactly this is frozen already."""
         return bool(plan.same) and not plan.blockers
 
     def why_ref(self, key: str) -> str:

@@ -150,7 +150,6 @@ class ImportScreen(LeavingModal[tuple[Columns, str] | None]):
 
     @property
     def _misses(self) -> bool:
-        """True if a table still needs a column name."""
         return self.file.needs(self.columns)
 
     def action_name(self, part: str) -> None:

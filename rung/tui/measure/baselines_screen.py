@@ -14,13 +14,13 @@ from evaluation.measured_answers import rejudged
 from evaluation.measurement_report import Report, newest_report
 from evaluation.reuse import outdated
 from rung.start import prompt_words
-from rung.text.baseline_text import BESIDE, answer, facts, metric_words, name_width, table_rows, taken_over
+from rung.text.baseline_text import BESIDE, answer, facts, metric_words, name_width, paid, table_rows, taken_over
 from rung.tui.async_list import KEEPS, LoadedLines, LoadedScreen, StoppableScreen, locked
 from rung.tui.editor import edit_beside
 from rung.tui.job import JobEnded
 from rung.tui.measure.items_screen import ItemsScreen
 from rung.tui.widgets.lines import Entry, shown
-from workspace.counted import all_of, duration, money
+from workspace.counted import all_of, duration
 from workspace.folder import Project
 
 CLOCK = 1.0
@@ -221,10 +221,8 @@ def _asked(report: Report | None, arms: Sequence[str], n: int, free: bool) -> st
     again = [known[arm] for arm in arms]
     calls = sum(arm.n for arm in again if arm.arm not in ASKING_NOTHING)
     tokens = sum(arm.input_tokens + arm.output_tokens for arm in again)
-    costs = [arm.cost_usd for arm in again]
-    paid = money(None if None in costs else sum(cost or 0.0 for cost in costs))
-    whole = f"Measure {what}? Last time {calls:,} calls, {tokens:,} tokens, {paid}."
-    return whole if len(whole) <= ROOM else f"Measure {what}? Last time {calls:,} calls, {paid}."
+    whole = f"Measure {what}? Last time {calls:,} calls, {tokens:,} tokens, {paid(again)}."
+    return whole if len(whole) <= ROOM else f"Measure {what}? Last time {calls:,} calls, {paid(again)}."
 
 
 def _empty(n: int, arms: tuple[str, ...], price: str, prompt: str) -> Iterator[Entry]:

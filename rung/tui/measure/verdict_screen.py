@@ -186,7 +186,6 @@ def axis(low: float, middle: float, high: float, margin: float, width: int) -> l
 
 
 def _scale(left: float, right: float, at: Callable[[float], int], width: int) -> str:
-    """Signed points above the line, as many as have room."""
     step = next((step for step in (0.05, 0.1, 0.2, 0.5) if (right - left) / step <= width / 8), 1.0)
     cells = [" "] * width
     for number in range(int(left / step), int(right / step) + 1):

@@ -20,7 +20,7 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding
 from textual.css.styles import RulesMap
-from textual.geometry import Region, Size
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
