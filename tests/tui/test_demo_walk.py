@@ -1,4 +1,7 @@
-"""The whole way on the demo's own project with the embedded model: first question, review, ladder, run, release."""
+"""The way on the demo's own project with the embedded model, by keys: rows, freeze, ladder, run, verdict, release.
+
+Questions and the review by hand have tests of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,14 @@ import tomllib
 import pytest
 import tomli_w
 from conftest_tui import imported, opened, press, running, sees, settled, until
-from review_rows import stored
-from review_steps import no_row_is_held, shown_item
 
+from advisor.answer_file import record_said
+from advisor.decide import advise_project
 from rung.demo.house_line import CodeTable
 from rung.demo.walk import HERE, Walk, review_by_table
 from rung.tui.screens.page_screen import SignScreen
 from training.runs import read_runs
 
-ANSWERS = tomllib.loads((HERE / "project" / "answers.toml").read_text())
 REASON = "a walk through every stage"
 LONG = 60_000
 """Looks at the screen until a model must have done its work (ten minutes)."""
@@ -32,7 +34,7 @@ TEST, POOL = 16, 60
 
 
 def begun(folder):
-    """The demo's project with few rows, planted faults among them, and without answers: nobody has said anything."""
+    """The demo's project with few rows, planted faults among them."""
     walk = Walk(folder, fast=True, say=lambda _: None)
     walk.begin()
     own = tomllib.loads((HERE / "project" / "rung.toml").read_text())
@@ -41,24 +43,9 @@ def begun(folder):
     for name, most in (("test", TEST), ("pool", POOL)):
         file = folder / "raw" / f"{name}.jsonl"
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:most]))
-    walk.project.answers_file.unlink()
+    record_said(walk.project.answers_file, {"goal_score": 0.8}, "dana")
+    advise_project(walk.project)
     return walk.project
-
-
-async def answer_all(pilot, said):
-    """Answer by digit and field until it is enough; what is not in `said` nobody knows."""
-    screen = pilot.app.screen
-    for _ in range(40):
-        await settled(pilot)
-        if screen.asked is None:
-            return
-        value = said.get(screen.asked.id)
-        if screen.focused is not None:
-            await pilot.press(*(str(value) if value is not None else ""), "enter")
-        else:
-            digit = next((n for n, choice in enumerate(screen.asked.answers, 1) if choice.value == value), 0)
-            await pilot.press(str(digit))
-    raise AssertionError("the questions do not end")
 
 
 async def ended(pilot, screen):
@@ -69,38 +56,12 @@ async def ended(pilot, screen):
     assert not getattr(screen, "trouble", ()), screen.trouble
 
 
-async def questions_and_advice(app, pilot, folder):
-    """Every question by its key, as the demo's team answers; then the advice."""
-    await settled(pilot)
-    assert app.status.next.name == "Questions"
-    await pilot.press("enter")
-    await until(pilot, lambda: app.screen.stage == "Questions")
-    await answer_all(pilot, ANSWERS)
-    said = tomllib.loads((folder / "answers.toml").read_text())
-    assert said["failure"] == ANSWERS["failure"]
-    assert said["answered"]["failure"]["by"] == "dana"
-    await press(pilot, "slash", *"goal_score", "enter")
-    await press(pilot, *"0.8", "enter")
-    await opened(pilot, 2)
-    await settled(pilot)
-    decision = json.loads((folder / "decision.json").read_text())
-    assert decision["next_step"] == "few_shot" and not decision["settled"]
-
-
 async def rows_and_review(app, pilot, project):
-    """Test rows and pool by `i`; a few decisions by hand, the rest by the demo's table; the test set frozen first."""
+    """Test rows and pool by `i`, decided by the demo's table; the test set frozen first."""
     screen = await opened(pilot, 3)
     await settled(pilot)
     await imported(pilot, "raw/test.jsonl", "t")
     await ended(pilot, screen)
-    await opened(pilot, 4)
-    for _ in range(3):
-        await shown_item(pilot)
-        await pilot.press("a")
-    await shown_item(pilot)
-    assert [row.state for row in stored(project.root).values()].count("approved") >= 2
-    await press(pilot, "escape")
-    assert await no_row_is_held(project.root)
     review_by_table(project, CodeTable())
     screen = await opened(pilot, 5)
     await until(pilot, lambda: screen.data is not None and not screen.data.blockers)
@@ -192,12 +153,11 @@ async def verdict_and_release(app, pilot, project):
 
 
 @pytest.mark.slow
-async def test_the_demo_from_the_first_question_to_a_release(tmp_path, program, monkeypatch):
+async def test_the_demo_from_its_rows_to_a_release(tmp_path, program, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     project = begun(tmp_path / "rung-demo")
     app = program(project.root)
     async with running(app) as pilot:
-        await questions_and_advice(app, pilot, project.root)
         await rows_and_review(app, pilot, project)
         await ladder(app, pilot, project)
         await run(app, pilot, project)
