@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
 from chat.local.held import guide_of
+from chat.local.load import load
 from chat.local.model import LocalModel
 from chat.protocols import Ask
 from workspace.errors import RungError
@@ -17,9 +19,9 @@ SHAPE = {
     "type": "object",
     "properties": {
         "code": {"type": "string", "enum": ["E10", 'E1"1', "Ü"]},
-        "count": {"type": "number"},
-        "parts": {"type": "array", "items": {"type": "boolean"}},
-        "note": {"type": ["string", "null"]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        "parts": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
+        "note": {"type": ["string", "null"], "maxLength": 4},
     },
     "required": ["code", "count"],
     "additionalProperties": False,
@@ -27,19 +29,24 @@ SHAPE = {
 ASKED = ({"role": "user", "content": "Give the code and the count for: two eyes, type 1."},)
 
 
+@pytest.fixture(scope="module")
+def model(small: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    return LocalModel(load(str(small), threads=1), batch=4, checks=tmp_path_factory.mktemp("held") / "checks.json")
+
+
 def held(shape: object, tokens: int = 48) -> Ask:
     return Ask(ASKED, tokens, meta={"shape": shape})
 
 
-def test_a_small_model_answers_what_fits(local: LocalModel) -> None:
+def test_a_small_model_answers_what_fits(model: LocalModel) -> None:
     array = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3}
     shapes: list[Any] = [SHAPE, {"enum": ["Ü", [1.5]]}, array]
-    for shape, reply in zip(shapes, local.answer([held(shape) for shape in shapes]), strict=True):
+    for shape, reply in zip(shapes, model.answer([held(shape) for shape in shapes]), strict=True):
         assert reply.stopped == "end", shape
         jsonschema.validate(json.loads(reply.text), shape)
 
 
-def test_a_schema_that_cannot_be_followed_leaves_any_json(local: LocalModel) -> None:
+def test_a_schema_that_cannot_be_followed_leaves_any_json(model: LocalModel) -> None:
     deep: dict[str, Any] = {}
     for _ in range(2000):
         deep = {"items": deep}
@@ -52,14 +59,14 @@ def test_a_schema_that_cannot_be_followed_leaves_any_json(local: LocalModel) -> 
         {"$ref": "#"},
         deep,
     ]
-    for reply in local.answer([held(shape, 8) for shape in odd]):
+    for reply in model.answer([held(shape, 8) for shape in odd]):
         assert reply.text[0] in '{["-0123456789tfn' and reply.stopped in ("end", "length")
 
 
-def test_a_held_answer_beside_a_free_one_and_one_that_is_cut(local: LocalModel) -> None:
+def test_a_held_answer_beside_a_free_one_and_one_that_is_cut(model: LocalModel) -> None:
     free = Ask(ASKED, 12)
-    alone = local.answer([free])[0].text
-    first, second, third = local.answer([held(SHAPE), free, held(SHAPE, 6)])
+    alone = model.answer([free])[0].text
+    first, second, third = model.answer([held(SHAPE), free, held(SHAPE, 6)])
     assert json.loads(first.text)["code"] in SHAPE["properties"]["code"]["enum"]  # type: ignore[index]
     assert second.text == alone
     assert third.stopped == "length"

@@ -57,15 +57,8 @@ def test_shared_prefix_leaves_every_prompt_a_token() -> None:
     assert shared_prefix([]) == 0
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base") / "tiny"
-    make_llama(folder, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4)
-    return folder
-
-
 @pytest.mark.parametrize("kind", ["lora", "prompt"])
-def test_an_adapter_changes_the_answers_and_stays_identical(base: Path, tmp_path: Path, kind: str) -> None:
+def test_an_adapter_changes_the_answers_and_stays_identical(small: Path, tmp_path: Path, kind: str) -> None:
     """A random adapter of each family, saved as training saves it."""
     from peft import LoraConfig, PromptTuningConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -75,9 +68,9 @@ def test_an_adapter_changes_the_answers_and_stays_identical(base: Path, tmp_path
         "lora": LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
         "prompt": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
     }[kind]
-    get_peft_model(AutoModelForCausalLM.from_pretrained(base), made).save_pretrained(str(tmp_path))
+    get_peft_model(AutoModelForCausalLM.from_pretrained(small), made).save_pretrained(str(tmp_path))
     plain, tuned = (
-        LocalModel(load(str(base), adapter=adapter, threads=1), checks=tmp_path / "checks.json")
+        LocalModel(load(str(small), adapter=adapter, threads=1), checks=tmp_path / "checks.json")
         for adapter in (None, tmp_path)
     )
     asks = [ask("PDR OD in type 1 DM", max_tokens=5), ask("DM2", max_tokens=5)]
@@ -91,12 +84,12 @@ def test_an_adapter_changes_the_answers_and_stays_identical(base: Path, tmp_path
         assert reply.stopped == "choice" and reply.text in one.choices
 
 
-def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(base: Path) -> None:
+def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(small: Path) -> None:
     with pytest.raises(RungError) as refused:
         load("./models/mine")
     assert refused.value.where == "rung.toml"
     with pytest.raises(RungError, match=r"adapter_model\.safetensors"):
-        load(str(base), adapter=Path("/nowhere"))
+        load(str(small), adapter=Path("/nowhere"))
 
 
 def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:

@@ -69,16 +69,10 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
     again = writing()
     measured(project, settings, kit, again)
     assert not again.asked, "what is written is not written again"
-
-
-def test_a_killed_search_goes_on_where_it_was(project, settings, kit):
-    """The same asks come again in the same order, and are known: nothing is paid twice."""
-    whole = writing()
-    measured(project, settings, kit, whole)
     (project.prompts / "optimised.1.md").unlink()
-    again = writing()
     report = measured(project, settings, kit, again)
-    assert not again.asked and next(a for a in report.arms if a.arm == "optimised").score == 1.0
+    assert not again.asked, "a killed search asks the same in the same order, and finds the answers"
+    assert next(a for a in report.arms if a.arm == "optimised").score == 1.0
 
 
 @pytest.mark.parametrize(
