@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import SplitResult
 
 from chat.endpoint import model_place
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled, thinking_room
@@ -39,7 +38,13 @@ class Claude(Hosted):
         place = model_place(base_url, "anthropic")
         sdk_options: JsonObject = {"max_retries": 0, "timeout": options.timeout, "open_telemetry": False}
         sdk_options["http_client"] = sdk.DefaultHttpxClient(follow_redirects=False, timeout=options.timeout)
-        client, kept_back = _client(sdk, place, may_have_key, sdk_options)
+        sdk_options |= {"base_url": place.geturl(), "_strict_response_validation": True}
+        client, kept_back = None, ""
+        if place.hostname == VENDORS["anthropic"] and place.scheme == "https":  # the SDK may find credentials by itself
+            client = sdk.Anthropic(**sdk_options)
+        if not client or not (client.api_key or client.auth_token or client.credentials):
+            key, kept_back = key_for(place, may_have_key=may_have_key)  # it is given one, so that it looks for none
+            client = sdk.Anthropic(**sdk_options, api_key=key)
         only_for(client, place, keep_headers=not base_url)
         entry = next(entry for entry in rule_file("providers.toml")["provider"] if entry["id"] == "anthropic")
         price = price_of(model, float(entry["cache_write_factor"]), own=options.prices)
@@ -128,18 +133,3 @@ def _usage(message: Any) -> Usage:
     said = message.usage
     read, write = said.cache_read_input_tokens or 0, said.cache_creation_input_tokens or 0
     return Usage(said.input_tokens, said.output_tokens, read, write)
-
-
-def _client(sdk: Any, place: SplitResult, may_have_key: bool, options: JsonObject) -> tuple[Any, str]:
-    """Return the SDK's client, and why it has no key, if it has none.
-
-    At Anthropic's own host the SDK may find credentials by itself; elsewhere it is given a key, so that it looks for
-    none.
-    """
-    options |= {"base_url": place.geturl(), "_strict_response_validation": True}
-    if place.hostname == VENDORS["anthropic"] and place.scheme == "https":
-        client = sdk.Anthropic(**options)
-        if client.api_key or client.auth_token or client.credentials:
-            return client, ""
-    key, kept_back = key_for(place, may_have_key=may_have_key)
-    return sdk.Anthropic(**options, api_key=key), kept_back

@@ -277,25 +277,21 @@ def recheck_labels(project: Project, settings: Settings, wanted: str) -> Relabel
     ids = list(stored_ids(read_manifest(folder)).values())
     if not ids or not store_exists(project, settings):
         raise Refusal(f"The test rows of {folder.name} are not in the store.", "rung data import FILE --as test")
+    least = min(FEWEST, len(ids))
+    if wanted != "all" and (not wanted.isdecimal() or int(wanted) < least):
+        raise RungError(
+            f'--recheck "{wanted}": a number of random rows, {least} at least, or all.',
+            expected=f"{least} to {len(ids)}, or all",
+            found=wanted,
+        )
+    count = len(ids) if wanted == "all" else min(int(wanted), len(ids))
     test_sha = read_manifest(folder).splits["test"].sha256
     with open_store(project, settings) as store:
         before = len(store.events(kind=RECHECKED, ref=test_sha))
-        drawn = random.Random(f"{test_sha}{before}").sample(sorted(ids), _count(wanted, len(ids)))
+        drawn = random.Random(f"{test_sha}{before}").sample(sorted(ids), count)
         change = store.queue(drawn, "test labels, a second time", "reopened", actor=settings.project.person)
         store.event(RECHECKED, settings.project.person, test_sha, {"rows": sorted(drawn), "of": len(ids)})
     return Relabelling(len(drawn), len(ids), change)
-
-
-def _count(wanted: str, there: int) -> int:
-    if wanted == "all":
-        return there
-    if not wanted.isdecimal() or int(wanted) < min(FEWEST, there):
-        raise RungError(
-            f'--recheck "{wanted}": a number of random rows, {min(FEWEST, there)} at least, or all.',
-            expected=f"{min(FEWEST, there)} to {there}, or all",
-            found=wanted,
-        )
-    return min(int(wanted), there)
 
 
 def check_corrections(project: Project, settings: Settings, folder: Path) -> None:

@@ -113,7 +113,13 @@ def run_evaluation(
         write_outcomes(folder / "outputs.jsonl", outcomes)
         notes = [*bench.judge_notes, *bench.model_notes, *told]
         report = revised(bare_report(folder, bench, "run", arms, choices, evidence), run=run, served=name, notes=notes)
-        trained = _trained(run, ways, choices[chosen], measured[chosen], siblings)
+        seeds = [(run, ways.seed), *((each.run, each.seed) for each in ways.siblings)] if siblings else []
+        trainings = [
+            Training(run=name, seed=seed, score=each.arm.score)
+            for (name, seed), each in zip(seeds, (measured[chosen], *siblings), strict=False)
+        ]
+        others = [each.outcomes for each in siblings]
+        trained = Trained(choices[chosen].arm, measured[chosen].outcomes, trainings, others)
         pairs, weighed = evidence_for(bench, baseline, report, trained, place)
         weighed = _with_the_rest(bench, ways, baseline, weighed, measured[chosen].arm, told)
         with open_store(bench.project, bench.settings) as store:
@@ -140,17 +146,6 @@ def _sibling(bench: Bench, choice: ArmChoice, sibling: Sibling) -> MeasuredArm:
     other = replace(bench, desk=replace(bench.desk, model=sibling.open()), label_scoring=False)
     named = replace(choice, arm=f"{choice.arm}:{sibling.run}", validation=None, tries=(), outcomes=())
     return measure_choice(other, named, bench.items)
-
-
-def _trained(
-    run: str, ways: EvaluationOptions, choice: ArmChoice, first: MeasuredArm, siblings: Sequence[MeasuredArm]
-) -> Trained:
-    trainings = [Training(run=run, seed=ways.seed, score=first.arm.score)] if siblings else []
-    trainings += [
-        Training(run=sibling.run, seed=sibling.seed, score=measured.arm.score)
-        for sibling, measured in zip(ways.siblings, siblings, strict=True)
-    ]
-    return Trained(choice.arm, first.outcomes, trainings, [each.outcomes for each in siblings])
 
 
 def _with_the_rest(

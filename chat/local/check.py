@@ -109,7 +109,9 @@ class CheckedWays:
             self._known |= _read(self.file)
         if name not in self._known:
             self._known[name] = self._is_right(way, size, example)
-            _remember(self.file, {name: self._known[name]})
+            with contextlib.suppress(OSError):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                write_text(self.file, json.dumps(_read(self.file) | {name: self._known[name]}, indent=0))
         return self._known[name]
 
     def _is_right(self, way: Way, size: int, example: Sequence[int]) -> bool:
@@ -216,9 +218,3 @@ def _read(file: Path) -> dict[str, bool]:
     except (OSError, ValueError):
         return {}
     return {str(k): v for k, v in found.items() if isinstance(v, bool)} if isinstance(found, dict) else {}
-
-
-def _remember(file: Path, result: dict[str, bool]) -> None:
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(_read(file) | result, indent=0))

@@ -5,7 +5,7 @@ only as far as it agrees with people's labels, of a random blind subset of the o
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,22 +185,16 @@ def read_people(sitting: JudgeSession) -> People:
     split = 0
     for label in labels(sitting):
         votes = list(given.get(label.id, {}).values())
-        value = _settled(votes, sitting.settings.judge.kind)
+        mean = sum(votes) / len(votes) if votes else 0.5
+        value = None if abs(mean - 0.5) < 1e-9 else float(mean > 0.5)
+        if votes and sitting.settings.judge.kind == "score":
+            value = mean
         split += bool(votes) and value is None
         for arm in label.arms if value is not None else ():
             by_arm.setdefault(arm, {})[label.item] = float(value or 0.0)
     units = [{name: str(vote) for name, vote in votes.items()} for votes in given.values()]
     agreed = krippendorff_alpha(units) if len(files) > 1 else None
     return People(by_arm, tuple(files), agreed, split, tuple(name for name, path in files.items() if is_cut(path)))
-
-
-def _settled(votes: Sequence[float], kind: str) -> float | None:
-    if not votes:
-        return None
-    mean = sum(votes) / len(votes)
-    if kind == "score":
-        return mean
-    return None if abs(mean - 0.5) < 1e-9 else float(mean > 0.5)
 
 
 def judge_run(sitting: JudgeSession, model: ChatModel, replies: Replies, watch: Watch) -> JudgeReport:
