@@ -394,17 +394,8 @@ class PreferencePair(Strategy):
 
 
 STRATEGIES: Mapping[str, Strategy] = {
-    each.name: each
-    for each in (
-        Paraphrase(),
-        NewInput(),
-        EdgeCases(),
-        AnswerInput(),
-        FromDocuments(),
-        Raft(),
-        Critique(),
-        PreferencePair(),
-    )
+    each.name: each()
+    for each in (Paraphrase, NewInput, EdgeCases, AnswerInput, FromDocuments, Raft, Critique, PreferencePair)
 }
 """All strategies by name, in the order in which they are shown."""
 
