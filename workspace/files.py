@@ -105,7 +105,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "wb", BLOCK) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -9,13 +9,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
 from curation.rows.reading import read_blocks
 from curation.rows.rejects import malformed_error, reject_json
-from curation.rows.row import ChatLines, Columns, Reject, Row
+from curation.rows.row import Columns, Reject, Row, RowBlock
 from curation.rows.source import Progress, open_bytes
 from workspace.errors import RungError, did_you_mean
 from workspace.files import check_outputs, packing
@@ -129,42 +128,51 @@ def _pass(
 ) -> tuple[int, int, str | None]:
     """Read all rows once; return how many were read and written, and the first reject in words."""
     kept: list[Reject] = []
-    read = written = 0
+    written = rejected = 0
     first: str | None = None
-    begin, between, end = (b"[\n", b",\n", b"") if order.to in ARRAYS else (b"", b"", b"\n")
+    begin, between = (b"[\n", b",\n") if order.to in ARRAYS else (b"", b"")
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(packing(order.out))
         rejects = stack.enter_context(packing(order.rejects)) if order.rejects else None
-        blocks = read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress)
-        for item in chain.from_iterable(block.chat_lines() if order.to == "chat" else block for block in blocks):
-            if isinstance(item, ChatLines):
-                out.write(item.lines)
-                read += item.rows
-                written += item.rows
-                continue
-            read += 1
-            line = _line(item, order, plain) if isinstance(item, Row) else item
-            if isinstance(line, bytes):
-                out.write((between if written else begin) + line + end)
-                written += 1
-                continue
-            reject = line if source == order.source else line._replace(file=str(order.source))
-            first = first or f"line {reject.line}, {reject.reason}"
-            if rejects is not None:
-                rejects.write(reject_json(reject))
-            elif len(kept) < EXAMPLES_KEPT:
-                kept.append(reject._replace(raw=reject.raw[:80]))
+        for block in read_blocks(source, order.fmt, columns=order.columns, notice=tell, progress=progress):
+            lines, refused = _lines(block, order, plain)
+            if text := between.join(lines):
+                text = text.replace(b"\r\n", b"\n") if b"\r" in text else text
+                out.write((between if written else begin) + text)
+            written += len(lines)
+            rejected += len(refused)
+            for reject in refused:
+                reject = reject if source == order.source else reject._replace(file=str(order.source))
+                first = first or f"line {reject.line}, {reject.reason}"
+                if rejects is not None:
+                    rejects.write(reject_json(reject))
+                elif len(kept) < EXAMPLES_KEPT:
+                    kept.append(reject._replace(raw=reject.raw[:80]))
         if kept:
             raise malformed_error(kept)
         if order.to in ARRAYS:
             out.write(b"\n]\n" if written else b"[]\n")
-    return read, written, first
+    return written + rejected, written, first
+
+
+def _lines(block: RowBlock, order: ConvertOrder, plain: bool) -> tuple[list[bytes], list[Reject]]:
+    """Return a block's rows in the target's form, each with the line feed of JSON Lines, and what cannot be one."""
+    lines, refused = list[bytes](), list[Reject]()
+    for item in block.chat_lines() if order.to == "chat" else block:
+        made = _line(item, order, plain) if isinstance(item, Row) else item
+        if isinstance(made, Reject):
+            refused.append(made)
+        elif isinstance(made, bytes):
+            lines.append(made if order.to in ARRAYS else made + b"\n")
+        else:
+            lines += made
+    return lines, refused
 
 
 def _line(row: Row, order: ConvertOrder, plain: bool) -> bytes | Reject:
     """Return the row in the target's form, or the reject where that cannot hold it."""
-    if order.to == "chat" and row.is_chat_line:
-        return row.raw.removesuffix(b"\r")
+    if order.to == "chat" and row.as_is and "messages" in row.example.row:
+        return row.raw
     try:
         return _encode(to_format(row.example, order.to, plain=plain)).encode()
     except CannotHold as error:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
 import msgspec
 
-COLON = ord(":")
-FEW = 4096
-"""Bytes from which numpy counts in a tenth of the time."""
+SPACE, QUOTE, COLON, BACKSLASH = b' ":\\'
+FEW = 1 << 14
+"""Bytes from which numpy counts faster."""
 DEEPEST = 200
 """Levels of nesting that are read; real rows have under ten."""
 
 UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Exceptions of msgspec for a line that it refuses."""
 decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 
 
 class Malformed(Exception):
@@ -48,27 +49,41 @@ def decode_object(line: bytes) -> dict[str, Any]:
 
 
 def is_whole(value: Any, line: bytes) -> bool:
-    """Return whether the value that was decoded is all that its line says. False where that is not certain.
+    r"""Return whether the value that was decoded is all that its line says. False where that is not certain.
 
-    A key that occurs twice is decoded once: then there are fewer colons in the value than in the line.
+    A key that occurs twice is decoded once: then there are fewer colons in the value than in the line. A colon or NUL
+    may be in the line as an escape (`\u003a`, `\u0000`).
     """
+    if b"\\" in line and (b"u003" in line or b"u0000" in line):
+        return False
     brackets = line.count(b"[") + line.count(b"{")
-    return brackets <= DEEPEST and has_colons_of(line, value)
+    return brackets <= DEEPEST and line.count(b":") == encode(value).count(b":")
 
 
-def has_colons_of(text: bytes, value: Any) -> bool:
-    """True if a text of JSON has as many colons as its value when that is encoded, and hides none of them."""
-    if b"\\" in text and (b"u003" in text or b"u0000" in text):
-        return False  # a colon or NUL may be there as an escape (`\\u003a`, `\\u0000`)
-    return _colons(text) == _colons(_encode(value))
+def keys_in(text: bytes) -> float:
+    """Return how many keys the objects in lines of JSON have, or more. NaN where that is not certain, or NUL may be in.
 
-
-def _colons(text: bytes) -> int:
-    if len(text) < FEW:
-        return text.count(b":")
+    A key ends in a quote that is not escaped, and a colon. The beginning of a text may look so too: where there are no
+    more of these than keys in the values that were decoded, no key occurs twice.
+    """
     import numpy as np
 
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == COLON))
+    is_escaping = b"\\" in text
+    if is_escaping and (b"u003" in text or b"u0000" in text):
+        return math.nan
+    if len(text) < FEW and not is_escaping and text.count(b":") == (found := text.count(b'":')):
+        return found
+    data = np.frombuffer(text, np.uint8)
+    colons = data == COLON
+    found = int(np.count_nonzero(colons[1:] & (data == QUOTE)[:-1]))
+    if not is_escaping and found == np.count_nonzero(colons):
+        return found
+    at = np.flatnonzero(colons)
+    spaced, quoted = at[data[at - 1] <= SPACE], at[data[at - 1] == QUOTE]
+    escaped = quoted[data[quoted - 2] == BACKSLASH]
+    if np.any((data[spaced - 2] <= SPACE) | (data[spaced - 2] == QUOTE)) or np.any(data[escaped - 3] == BACKSLASH):
+        return math.nan
+    return found - len(escaped)
 
 
 def strict_json(line: bytes) -> Any:

@@ -126,13 +126,13 @@ def _json_lines(file: io.BufferedReader, name: str, number: int, read: Read, qui
         for place in others:
             if type(found[place]) is dict:
                 found[place] = _closer_look(name, number + place, lines[place], found[place], read)
-        yield RowBlock(found, name, number, lines, text, others)
+        yield RowBlock(found, name, number, lines, others)
         number += len(lines)
 
 
 def _closer_look(name: str, number: int, line: bytes, found: JsonObject, read: Read) -> Row | Reject | None:
     """Read the object of a line, or the line itself where it is empty, by all rules. None of a blank line."""
-    if not found and (not line or line.isspace()):
+    if not found and not line.strip():
         return None
     if any(type(value) is list for value in found.values()):
         found = decode_any(line)  # messages may be in it, and were decoded as such

@@ -1,8 +1,8 @@
 """Output of the reader: a sound row, or the faulty line and why; and the quick pass over blocks of lines.
 
 The quick pass decodes each line once, and takes chat and text rows that are plainly sound by that. msgspec lets pass a
-key that occurs twice, so the rows of a block are encoded again: a colon fewer than in its text is a key that was lost.
-Whatever is not plainly sound is judged with all the rules, which explain what is wrong.
+key that occurs twice, so the keys of a block are counted: a key fewer in its rows than in its text was lost. Whatever
+is not plainly sound is judged with all the rules, which explain what is wrong.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -19,7 +19,7 @@ import msgspec
 
 from curation.example import Example
 from curation.rows.families import is_plain_text
-from curation.rows.jsonline import UNSURE, Malformed, decode_any, decode_object, has_colons_of, is_whole
+from curation.rows.jsonline import UNSURE, Malformed, decode_any, decode_object, encode, is_whole, keys_in
 from curation.rows.turns import are_plain
 from workspace.json_types import JsonObject
 
@@ -33,16 +33,21 @@ class Row(msgspec.Struct, gc=False):
     """A sound row.
 
     `file` is the path as it was given (a file below a folder: that file); `line` counts from 1, blank lines too (of
-    a table without lines: the row's number); `raw` is the line without its line feed, a BOM dropped, a CR kept.
-    `row` is the canonical row; where `raw` is this row already (`as_is`) it may be None until `example` is asked for.
+    a table without lines: the row's number). `row` is the canonical row; where `raw` is this row already (`as_is`) it
+    may be None until `example` is asked for.
     """
 
     file: str
     line: int
-    raw: bytes
+    _bytes: bytes
     row: JsonObject | None = None
     as_is: bool = True
     _made: Example | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The line without its line feed, a BOM dropped, a CR kept."""
+        return self._bytes.removesuffix(b"\n")
 
     @property
     def example(self) -> Example:
@@ -50,11 +55,6 @@ class Row(msgspec.Struct, gc=False):
         if self._made is None:
             self._made = Example(decode_any(self.raw) if self.row is None else self.row)
         return self._made
-
-    @property
-    def is_chat_line(self) -> bool:
-        """True if `raw` is a canonical chat row."""
-        return self.as_is and "messages" in self.example.row
 
     @property
     def json_line(self) -> bytes:
@@ -91,20 +91,12 @@ def made_row(
     return Row(name, number, raw, row, is_line and row is found and b"\n" not in raw)
 
 
-class ChatLines(NamedTuple):
-    """Canonical chat rows, one after the other: how many, and their lines, each with its line feed."""
-
-    rows: int
-    lines: bytes
-
-
 class RowBlock:
     """Some rows and rejects of one file, in their order.
 
-    `lines` are lines of JSON from line `number` on, each with its line feed, and `text` all of them in one. `found` has
-    an entry for each: of a canonical chat or text row that the quick pass judged its messages or its text, else what
-    was made of the line, None of a blank one. `others` are the places of all but such chat rows. Of other sources only
-    `found` is there.
+    `lines` are lines of JSON from line `number` on, each with its line feed. `found` has an entry for each: of a
+    canonical chat or text row that the quick pass judged its messages or its text, else what was made of the line, None
+    of a blank one. `others` are the places of all but such chat rows. Of other sources only `found` is there.
     """
 
     def __init__(
@@ -113,41 +105,31 @@ class RowBlock:
         file: str = "",
         number: int = 1,
         lines: Sequence[bytes] = (),
-        text: bytes = b"",
         others: Sequence[int] | None = None,
     ) -> None:
-        self.found, self.file, self.number, self.lines, self.text = found, file, number, lines, text
+        self.found, self.file, self.number, self.lines = found, file, number, lines
         self.others = range(len(found)) if others is None else others
 
     def __iter__(self) -> Iterator[Row | Reject]:
-        for place, item in enumerate(self.found):
-            if type(item) is Row or type(item) is Reject:
-                yield item
-            elif item is not None:
-                yield self._row(place)
+        rows: list[Any] = list(map(Row, repeat(self.file), count(self.number), self.lines)) or self.found[:]
+        for place in self.others:
+            if type(self.found[place]) is not str:
+                rows[place] = self.found[place]
+        return filter(None, rows)
+
+    def chat_lines(self) -> Iterator[Sequence[bytes] | Row | Reject]:
+        """Yield all rows and rejects; of the chat rows that the quick pass judged the lines, whole runs of them."""
+        begin = 0
+        for place in (*self.others, len(self.found)):
+            if run := self.lines[begin:place]:
+                yield run
+            item = self.found[place] if place < len(self.found) else None
+            if item is not None:
+                yield self._row(place) if type(item) is str else item  # type: ignore[misc]
+            begin = place + 1
 
     def _row(self, place: int) -> Row:
-        return Row(self.file, self.number + place, self.lines[place].removesuffix(b"\n"))
-
-    def chat_lines(self) -> Iterator[ChatLines | Row | Reject]:
-        """Yield all rows and rejects; whole runs of the chat rows that the quick pass judged as they are."""
-        begin = 0
-        for place in self.others:
-            if begin < place:
-                yield ChatLines(place - begin, self._lines(begin, place))
-            item = self.found[place]
-            if type(item) is str:
-                yield self._row(place)
-            elif item is not None:
-                yield item  # type: ignore[misc]
-            begin = place + 1
-        if begin < len(self.found):
-            yield ChatLines(len(self.found) - begin, self._lines(begin, len(self.found)))
-
-    def _lines(self, begin: int, end: int) -> bytes:
-        data = self.text if end - begin == len(self.lines) else b"".join(self.lines[begin:end])
-        data = data if data.endswith(b"\n") else data + b"\n"
-        return data.replace(b"\r\n", b"\n") if b"\r" in data else data
+        return Row(self.file, self.number + place, self.lines[place])
 
     def said(self) -> Iterator[Said]:
         """Yield the texts of each sound row."""
@@ -238,22 +220,38 @@ class Quick(NamedTuple):
 
         `text` is all lines in one.
         """
-        chats, texts, unanswered = self
         rows = _decoded(lines)
         read = text if all(rows) else b"".join(line for line, row in zip(lines, rows, strict=True) if row)
-        if not has_colons_of(read, rows):
-            rows = [row if row and is_whole(row, line) else {} for line, row in zip(lines, rows, strict=True)]
+        keys, found, others = self._sort(rows)
+        if keys_in(read) != keys:
+            rows = [
+                row if row and is_whole(row, line) else {} for line, row in zip(lines, _decoded(lines), strict=True)
+            ]
+            _, found, others = self._sort(rows)
+        return found, others
+
+    def _sort(self, rows: list[JsonObject]) -> tuple[float, list[Any], list[int]]:
+        """Return how many keys all rows and their messages have, then as `judge`. Chat rows lose their messages."""
+        chats, texts, unanswered = self
         found: list[Any] = list(map(dict.get, rows, repeat("messages")))
-        others = []
-        for place, turns in enumerate(found):
-            row = rows[place]
-            if type(turns) is list and chats and _in_order(turns, unanswered) and BESIDE.isdisjoint(row):
-                continue
+        others, messages = list[int](), 0
+        for place, (row, turns) in enumerate(zip(rows, found, strict=True)):
+            if type(turns) is list and chats and BESIDE.isdisjoint(row):
+                size = len(turns)
+                if (
+                    # the commonest by far, without building its key
+                    (size == 2 or (size == 3 and type(turns[0]) is System))
+                    and type(turns[-1]) is Assistant
+                    and type(turns[-2]) is User
+                ) or _fit(tuple(map(type, turns)), unanswered):
+                    del row["messages"]
+                    messages += size
+                    continue
             said = row.get("text")
             is_text = texts and type(said) is str and said and _is_text(tuple(row))
             found[place] = said if is_text else row
             others.append(place)
-        return found, others
+        return len(rows) - len(others) + 2 * messages + keys_in(encode(rows)), found, others
 
 
 def _decoded(lines: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -277,15 +275,9 @@ def _decode(line: bytes) -> dict[str, Any]:
     return row if type(row) is dict and is_whole(row, line) else {}
 
 
-def _in_order(turns: list[Any], unanswered: bool) -> bool:
-    """True if the roles of messages follow each other as they may. False of what is no message."""
-    if len(turns) == 2 and type(turns[0]) is User and type(turns[1]) is Assistant:
-        return True  # the commonest by far, without building its key
-    return _fit(tuple(map(type, turns)), unanswered)
-
-
 @lru_cache(KINDS)
 def _fit(kinds: tuple[type, ...], unanswered: bool) -> bool:
+    """True if the roles of messages follow each other as they may. False of what is no message."""
     return are_plain([{"role": kind.__name__.lower(), "content": "x"} for kind in kinds], unanswered)
 
 

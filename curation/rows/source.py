@@ -213,7 +213,7 @@ def blocks_of(file: io.BufferedReader) -> Iterator[tuple[list[bytes], bytes]]:
         rest = [block[end:]] if end < len(block) else []
         yield io.BytesIO(text).readlines(), text
     if rest:
-        text = b"".join(rest)
+        text = b"".join([*rest, b"\n"])
         yield [text], text
 
 

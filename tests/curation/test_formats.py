@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rows_in_files import SOUND, TURNS, rows_of, talk, write
+from tries import tries
 
 from curation.example import Example
 from curation.rows import Reject, Row
 from curation.rows.families import read_object
 from curation.rows.jsonline import Malformed, strict_json
+from curation.rows.reading import read_json_lines
 from workspace.errors import RungError
 
 CANONICAL = [
@@ -167,6 +170,49 @@ def test_every_line_is_judged_by_the_quick_pass_as_the_slow_one_judges_it(tmp_pa
     for number, item in found.items():
         assert item.raw == raw[number - 1]
         assert (item.example.row if isinstance(item, Row) else None) == slowly(item.raw), item
+
+
+SPELLED = st.sampled_from(
+    [
+        '"a"',
+        '"\\u0061"',
+        '"b\\\\"',
+        '":"',
+        '""',
+        '"\\":"',
+        '"\\u003a"',
+        '":\\u003a"',
+        '"é"',
+        '"x: y"',
+        '"\\" : y"',
+        '"role"',
+    ]
+)
+GAP = st.sampled_from(["", "", "", " ", "  ", "\t", "\r", " \t"])
+PAIR = st.tuples(SPELLED, GAP, st.just(":"), GAP)
+OBJECT = st.recursive(
+    SPELLED | st.sampled_from(["1", "null"]),
+    lambda part: (
+        st.lists(st.tuples(PAIR.map("".join), part).map("".join), max_size=3).map(",".join).map("{{{}}}".format)
+        | st.lists(part, max_size=2).map(",".join).map("[{}]".format)
+    ),
+    max_leaves=6,
+)
+
+
+@given(lines=st.lists(st.tuples(GAP, OBJECT, SPELLED), min_size=1, max_size=4))
+@example(lines=[("", '{"a":"\\u003a","b":1,"b":2}', '"a"')])
+@example(lines=[("", '{"b\\\\":1,"b\\\\":2}', '"a"')])
+@example(lines=[("", '{"a"  :1,"a":2}', '"a"')])
+@example(lines=[("", '{"a":"\\u0000"}', '"a"')])
+@tries(1000)
+def test_no_key_that_occurs_twice_is_missed_however_it_is_written(lines):
+    """A block is judged by how many keys it has in all: one that is lost in a line must not be made up for."""
+    turns = json.dumps(TURNS, separators=(",", ":"))
+    said = [f'{{"messages"{gap}:{turns},"x":{value},"y":{text}}}'.encode() for gap, value, text in lines]
+    blocks = read_json_lines(io.BufferedReader(io.BytesIO(b"\n".join([SOUND.encode(), *said]))), "a", 0)
+    found = [item.example.row if isinstance(item, Row) else None for block in blocks for item in block]
+    assert found[1:] == [slowly(line) for line in said]
 
 
 def test_a_long_line_is_read_in_time_that_grows_as_it_does(tmp_path):
