@@ -1,4 +1,4 @@
-"""Each format gives its canonical row; a malformed line has its reason and never takes a neighbour with it."""
+"""A malformed line has its reason and never takes a neighbour with it; files are cut into rows rightly."""
 
 from __future__ import annotations
 
@@ -14,57 +14,10 @@ from rows_in_files import SOUND, TURNS, rows_of, talk, write
 from tries import tries
 
 from curation.example import Example
-from curation.rows import Reject, Row
+from curation.rows import Reject, Row, reading
 from curation.rows.families import read_object
 from curation.rows.jsonline import Malformed, strict_json
-from curation.rows.reading import read_json_lines
 from workspace.errors import RungError
-
-CANONICAL = [
-    ({"messages": TURNS, "id": 7}, {"messages": TURNS, "id": 7}),
-    (
-        {"conversations": [{"from": "human", "value": "q", "weight": 1}, {"from": "gpt", "value": "a"}], "id": 1},
-        {"messages": [{"role": "user", "content": "q", "weight": 1}, TURNS[1]], "id": 1},
-    ),
-    (
-        {"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]},
-        {"messages": [{"role": "system", "content": "s"}, *TURNS]},
-    ),
-    (
-        {"instruction": "Add", "input": "1 2", "output": "3"},
-        {"messages": [{"role": "user", "content": "Add\n1 2"}, {"role": "assistant", "content": "3"}], "input": "1 2"},
-    ),
-    ({"instruction": "q", "input": "", "output": "a"}, {"messages": TURNS}),
-    (
-        {"instruction": "q", "output": "a", "history": [["x", "y"]], "system": "s"},
-        {
-            "messages": [
-                {"role": "system", "content": "s"},
-                {"role": "user", "content": "x"},
-                {"role": "assistant", "content": "y"},
-                *TURNS,
-            ]
-        },
-    ),
-    ({"prompt": "q", "completion": "a"}, {"messages": TURNS}),
-    ({"prompt": TURNS[:1], "completion": TURNS[1:]}, {"messages": TURNS}),
-    ({"prompt": "q", "completion": "a", "label": True}, {"messages": TURNS, "label": True}),
-    ({"prompt": "q", "chosen": "a", "rejected": "b"}, {"prompt": "q", "chosen": "a", "rejected": "b"}),
-    (
-        {"chosen": TURNS, "rejected": [TURNS[0], {"role": "assistant", "content": "b"}]},
-        {"prompt": TURNS[:1], "chosen": TURNS[1:], "rejected": [{"role": "assistant", "content": "b"}]},
-    ),
-    ({"question": "q", "answer": "a", "level": 3}, {"messages": TURNS, "level": 3}),
-    ({"text": "plain", "id": 1}, {"text": "plain", "id": 1}),
-]
-
-
-@pytest.mark.parametrize(("given", "canonical"), CANONICAL)
-def test_each_format_gives_its_canonical_row(tmp_path, given, canonical):
-    (row,) = rows_of(write(tmp_path / "a.jsonl", json.dumps(given)))
-    assert isinstance(row, Row), row
-    assert row.example.row == canonical
-
 
 MALFORMED = [
     ("not json", "", "not JSON"),
@@ -210,7 +163,7 @@ def test_no_key_that_occurs_twice_is_missed_however_it_is_written(lines):
     """A block is judged by how many keys it has in all: one that is lost in a line must not be made up for."""
     turns = json.dumps(TURNS, separators=(",", ":"))
     said = [f'{{"messages"{gap}:{turns},"x":{value},"y":{text}}}'.encode() for gap, value, text in lines]
-    blocks = read_json_lines(io.BufferedReader(io.BytesIO(b"\n".join([SOUND.encode(), *said]))), "a", 0)
+    blocks = reading.read_json_lines(io.BufferedReader(io.BytesIO(b"\n".join([SOUND.encode(), *said]))), "a", 0)
     found = [item.example.row if isinstance(item, Row) else None for block in blocks for item in block]
     assert found[1:] == [slowly(line) for line in said]
 
@@ -243,27 +196,17 @@ def test_packed_files_are_read_by_their_content(tmp_path, pack):
     assert [item.line for item in rows_of(tmp_path / "rows.bin")] == [1, 2, 3]
 
 
-def test_a_json_array_is_cut_into_rows_with_their_lines(tmp_path):
-    rows = [{"instruction": 'a "[{,\\', "input": "b", "output": f"c{i}\n}}]"} for i in range(50)]
-    (tmp_path / "a.json").write_text(json.dumps(rows, indent=2))
-    found = rows_of(tmp_path / "a.json")
-    assert [item.example.answer for item in found] == [row["output"] for row in rows]
-    assert [item.line for item in found] == [2 + 5 * i for i in range(50)]
-    assert json.loads(found[3].json_line)["messages"][1]["content"] == "c3\n}]"
-    (tmp_path / "b.json").write_text(json.dumps(rows)[:-1])
-    with pytest.raises(RungError, match="never ends"):
-        rows_of(tmp_path / "b.json")
-
-
-def test_a_json_array_is_cut_the_same_whatever_the_block(tmp_path, monkeypatch):
-    from curation.rows import reading
-
-    rows = [{"question": '\\"' * i + "q\\", "answer": "}," * i + "a"} for i in range(40)]
-    (tmp_path / "a.json").write_text(json.dumps(rows))
-    whole = rows_of(tmp_path / "a.json")
-    for size in (1, 2, 3, 7, 64):
+def test_a_json_array_is_cut_into_rows_with_their_lines_whatever_the_block(tmp_path, monkeypatch):
+    rows = [{"question": '"[{,\\' + '\\"' * i + "q\\", "answer": "}," * i + f"a{i}\n}}]"} for i in range(40)]
+    path = write(tmp_path / "a.json", json.dumps(rows, indent=2))
+    for size in (reading.CHUNK, 1, 2, 3, 7, 64):
         monkeypatch.setattr(reading, "CHUNK", size)
-        assert rows_of(tmp_path / "a.json") == whole
+        found = rows_of(path)
+        assert [(item.example.question, item.example.answer) for item in found] == [tuple(row.values()) for row in rows]
+        assert [item.line for item in found] == [2 + 4 * i for i in range(40)]
+    assert json.loads(found[3].json_line)["messages"][1]["content"] == rows[3]["answer"]
+    with pytest.raises(RungError, match="never ends"):
+        rows_of(write(tmp_path / "b.json", json.dumps(rows)[:-1]))
 
 
 JSON_VALUES = st.recursive(

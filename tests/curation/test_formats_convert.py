@@ -75,7 +75,8 @@ def test_what_a_target_holds_comes_back_whole(target, plain, row):
     try:
         there = through_json(to_format(Example(row), target, plain=plain))
     except CannotHold as error:
-        assert error.reason and error.field
+        holds_any_talk = target in ("chat", "sharegpt") or (target == "prompt_completion" and not plain)
+        assert error.reason and (error.field in row if holds_any_talk else error.field)
         return
     try:
         back = read_object(there, family(target))
@@ -89,14 +90,6 @@ def test_what_a_target_holds_comes_back_whole(target, plain, row):
     if target == "alpaca" and not row.get("input"):
         back = {**back, **({"input": row["input"]} if "input" in row else {})}
     assert back == row
-
-
-@given(row=ROWS)
-@FAST
-def test_chat_sharegpt_and_lists_hold_every_talk(row):
-    bare = Example({"messages": row["messages"], "id": 1})
-    for target in ("chat", "sharegpt", "prompt_completion"):
-        assert read_object(through_json(to_format(bare, target, plain=False)), family(target)) == bare.row
 
 
 @given(row=PREFERENCES)
