@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.rows.families import FORMED, TARGETS, CannotHold, named, to_format
+from curation.rows.families import FORMED, TARGETS, named, to_format
+from curation.rows.names import CannotHold
 from curation.rows.reading import read_blocks
 from curation.rows.rejects import malformed_error, reject_json
 from curation.rows.row import Columns, Reject, Row, RowBlock

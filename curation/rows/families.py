@@ -10,11 +10,9 @@ from typing import Any
 from curation.example import Example
 from curation.rows import labelling, pairs
 from curation.rows.jsonline import Malformed
-from curation.rows.names import ANSWERS, QUESTIONS, CannotHold, answer_key, first_of
+from curation.rows.names import ANSWERS, QUESTIONS, answer_key, first_of
 from curation.rows.turns import read_chat, read_sharegpt, write_chat, write_sharegpt
 from workspace.errors import RungError, did_you_mean
-
-__all__ = ["FORMATS", "TARGETS", "CannotHold", "Family", "family_of", "named", "read_object", "to_format"]
 
 Read = Callable[[dict[str, Any], bool], dict[str, Any]]
 """`read(object, unanswered)` gives the canonical row or raises Malformed."""
@@ -86,11 +84,6 @@ def family_of(row: Mapping[str, Any]) -> Family | None:
     return None
 
 
-def is_plain_text(row: Mapping[str, Any]) -> bool:
-    """True if a row with `text` is a text row, whatever other keys it has."""
-    return len(row) == 1 or (family_of(row) is _BY_NAME["text"] and not labelling.check_export(row))
-
-
 def read_object(row: dict[str, Any], family: Family | None, unanswered: bool = False) -> dict[str, Any]:
     """Return the canonical row of one JSON object, by `family` or by what its keys tell. Raises Malformed."""
     found = family or family_of(row)
@@ -108,13 +101,9 @@ def to_format(example: Example, fmt: str, *, plain: bool = True) -> dict[str, An
     """Return the row as `fmt` writes it, other keys kept.
 
     With `plain`, prompt_completion and preference are pairs of strings; without, lists of messages. Raises
-    CannotHold with the reason where the format has no place for something, RungError for an unknown format.
+    CannotHold with the reason where the format has no place for something.
     """
-    if fmt in WRITERS:
-        return WRITERS[fmt](example)
-    if fmt in FORMED:
-        return FORMED[fmt](example, plain)
-    raise RungError(f'"{fmt}" is not a target.{did_you_mean(fmt, TARGETS)}', "one of: " + ", ".join(TARGETS), found=fmt)
+    return FORMED[fmt](example, plain) if fmt in FORMED else WRITERS[fmt](example)
 
 
 def _unknown_keys(row: Mapping[str, Any]) -> Malformed:

@@ -105,9 +105,8 @@ def strict_json(line: bytes) -> Any:
 
 def kind_of(value: Any) -> str:
     """Return the type of a JSON value, in words."""
-    if value is None:
-        return "null"
     names: dict[type, str] = {
+        type(None): "null",
         bool: "true or false",
         int: "a number",
         float: "a number",

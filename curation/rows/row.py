@@ -18,8 +18,9 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from curation.example import Example
-from curation.rows.families import is_plain_text
+from curation.rows.families import family_of, named
 from curation.rows.jsonline import UNSURE, Malformed, decode_any, decode_object, encode, is_whole, keys_in
+from curation.rows.labelling import check_export
 from curation.rows.turns import are_plain
 from workspace.json_types import JsonObject
 
@@ -284,4 +285,5 @@ def _fit(kinds: tuple[type, ...], unanswered: bool) -> bool:
 @lru_cache(KINDS)
 def _is_text(names: tuple[str, ...]) -> bool:
     """True if a row of these keys with a text is a text row that is canonical as it is."""
-    return is_plain_text(dict.fromkeys(names)) and not {"messages", "tools", "chosen"} & set(names)
+    row = dict.fromkeys(names)
+    return family_of(row) is named("text") and not check_export(row) and row.keys().isdisjoint(("tools", "chosen"))

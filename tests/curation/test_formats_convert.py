@@ -1,6 +1,7 @@
 """Converting: what comes back is what went in, or a reject says why not."""
 
 import json
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +11,10 @@ from rows_in_files import write
 from tries import tries
 
 from curation.example import Example
-from curation.rows import TARGETS, CannotHold, Malformed, to_format
 from curation.rows.convert import ConvertOrder, convert
-from curation.rows.families import FAMILIES, read_object
+from curation.rows.families import FAMILIES, FORMED, WRITERS, read_object, to_format
+from curation.rows.jsonline import Malformed
+from curation.rows.names import CannotHold
 from curation.rows.turns import are_plain, read_turns
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -67,8 +69,7 @@ def family(name):
     return next(each for each in FAMILIES if each.name == name)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(("target", "plain"), [*product(FORMED, [True, False]), *product(WRITERS, [True])])
 @given(row=ROWS)
 @FAST
 def test_what_a_target_holds_comes_back_whole(target, plain, row):
