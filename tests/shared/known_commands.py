@@ -19,7 +19,7 @@ def fault(words: list[str]) -> str:
         if name in commands:
             node = commands[name]
             rest.pop(0)
-        elif name[:1].islower() and (node is TREE or not node.invoke_without_command):
+        elif name[:1].islower() and (node is TREE or not getattr(node, "invoke_without_command", False)):
             return f"no command {name}"
         else:
             break
