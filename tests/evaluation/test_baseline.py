@@ -194,7 +194,7 @@ def test_cut_and_refused_replies_are_counted(project, free):
 def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, free, thinks, said, lost):
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
     cut = Scripted(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
-    cut.thinks = thinks  # as a model of this machine says it
+    cut.thinks = thinks  # type: ignore[attr-defined]  # as a model of this machine says it
     _, report = ladder(project, free, cut, goal=0.9)
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
