@@ -1,10 +1,12 @@
-"""Waiting for processes in tests."""
+"""Waiting for processes in tests, and what a run left."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from training.runs import curve
 
 PATIENCE = 300
 """Seconds: a busy machine fails no test."""
@@ -24,3 +26,8 @@ def gone(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    """The training loss of each step of a run."""
+    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]

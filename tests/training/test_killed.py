@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from counting import Words
 from killing import KILLED, assert_ended, assert_sound, moments, standing
+from lives import losses
 from released import judged
 from warm import Done, warm
 
 from training.gates.clearance import grant
 from training.plan.planning import make_plan
 from training.plan.plans import keep_plan
-from training.runs import curve, find_run, read_run
+from training.runs import find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -76,13 +77,9 @@ def test_a_killed_run_goes_on(cleared_once, trained_once: tuple[Path, Done], tmp
         run, wanted = read_run(root / RUN), read_run(whole / RUN)
         assert again.code == 0 or run.state == "finished", (moment, again.err)
         assert (run.state, run.step, run.files) == (wanted.state, wanted.step, wanted.files), moment
-        assert losses(root) == losses(whole)
+        assert losses(root / RUN) == losses(whole / RUN)
         assert {name: sha256_file(root / "runs" / run.adapter / name) for name in run.files} == run.files
         assert_ended(root)
-
-
-def losses(root):
-    return [(line["step"], line["loss"]) for line in curve(root / RUN) if line["kind"] == "step"]
 
 
 @pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])

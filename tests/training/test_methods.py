@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import taught
-from lives import wait_until
+from lives import losses, wait_until
 
 from training.plan.objective import AnswerPair
 from training.plan.plans import read_plan
@@ -109,18 +109,14 @@ def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(rung, ready: Project,
     assert rung("train", plan["id"], timeout=600).returncode == 0
     folder = other.runs / "R-001"
     assert rung("train", plan["id"], "--detach", at=other.root).returncode == 0
-    wait_until(lambda: len(_losses(folder)) >= 3)
+    wait_until(lambda: len(losses(folder)) >= 3)
     assert rung("runs", "stop", "R-001", at=other.root).returncode == 0
     wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "stopped" and read_run(folder).step < plan["recipe"]["steps"]
     assert rung("runs", "resume", "R-001", at=other.root, timeout=600).returncode == 0
     whole, resumed = ready.runs / "R-001", folder
-    assert _losses(whole) == _losses(resumed)
+    assert losses(whole) == losses(resumed)
     assert read_run(whole).adapter_sha256 == read_run(resumed).adapter_sha256 != ""
-
-
-def _losses(folder):
-    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------

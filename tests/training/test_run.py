@@ -13,17 +13,13 @@ from collections.abc import Callable
 
 import in_shell
 import pytest
-from lives import wait_until
+from lives import losses, wait_until
 
 from training.runs import curve, is_alive, read_run
 from workspace.folder import Project
 
 SLOWED = {"RUNG_TRAINING__EPOCHS": "12"}
 """Enough steps to meet the run while it is under way."""
-
-
-def losses(folder):
-    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
 
 
 def step(folder):

@@ -120,18 +120,13 @@ def pair(built, tiny, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(pair):
+def test_two_processes_train_as_one_and_one_of_them_writes(pair):
     one, two = pair
     assert read_run(two).state == "finished" and read_run(two).processes == 2
     assert len(losses(one)) == len(losses(two)) == 20
     assert losses(two) == pytest.approx(losses(one), abs=ROUNDING)
     assert losses(two, "validation") == pytest.approx(losses(one, "validation"), abs=ROUNDING)
     assert read_run(two).tokens == read_run(one).tokens
-
-
-@pytest.mark.slow
-def test_one_of_them_writes(pair):
-    one, two = pair
     kinds = [[(line["kind"], line.get("step")) for line in curve(folder)] for folder in pair]
     assert kinds[0] == kinds[1], "a line a step, written once"
     assert sorted(read_run(one).files) == sorted(read_run(two).files)

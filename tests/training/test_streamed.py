@@ -255,11 +255,9 @@ def test_a_turn_that_is_marked_as_untrained_stays_so(with_template):
 
 
 def test_what_a_run_is_given_holds_the_turns(with_template, tmp_path):
-    items = answers(with_template("qwen2_5"), [Example({"messages": TALK})], None, 256, tmp_path, "all")
-    assert (
-        items.columns[0]["labels"]
-        == tokenise(with_template("qwen2_5"), 1, Example({"messages": TALK}), None, "all").labels
-    )
+    words, row = with_template("qwen2_5"), Example({"messages": TALK})
+    items = answers(words, [row], None, 256, tmp_path, "all")
+    assert items.columns[0]["labels"] == tokenise(words, 1, row, None, "all").labels
 
 
 def test_only_supervised_tuning_trains_every_turn():
