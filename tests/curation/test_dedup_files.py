@@ -75,15 +75,12 @@ def test_every_line_is_kept_or_removed(two_files: tuple[Path, Path], tmp_path: P
     for row in map(json.loads, removed.splitlines()):
         assert (row["kept_file"], row["kept_line"]) not in gone and row["answer"] == "same"
         assert row["similarity"] >= 0.8 or row["via"]["line"]
+    assert (
+        report
+        == dedup([Example(json.loads(line)) for every in lines.values() for line in every if line.strip()]).report()
+    )
     found = [row["kind"] for row in map(json.loads, pairs.splitlines())]
     assert len(found) == report["contradictions"] + report["minimal_pairs"] + report["short_near"] > 0
-
-
-def test_files_and_memory_agree(two_files: tuple[Path, Path], tmp_path: Path) -> None:
-    report, *_ = run(tmp_path / "o", *two_files)
-    lines = [line for path in two_files for line in path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")]
-    held = dedup([Example(json.loads(line)) for line in lines if line.strip()])
-    assert report == held.report()
 
 
 def test_workers_give_the_same_bytes(

@@ -14,7 +14,7 @@ from tries import tries
 from curation.example import Example, chat_row
 from curation.likeness import hashing
 from curation.likeness.leaks import find, scan, weigh
-from curation.likeness.leaks.find import Leak, LeakSearch, clean_rows, find_leaks
+from curation.likeness.leaks.find import LeakSearch, clean_rows, find_leaks
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.likeness.words import exact, grams, jaccard, same_answer, shingles, words
 from curation.rows.rowfile import RowFile
@@ -73,7 +73,7 @@ KINDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("copies", [1, 400])
+@pytest.mark.parametrize("copies", [1, 150])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
     rng = random.Random(f"{kind}{copies}")
@@ -107,43 +107,22 @@ def test_kinds_and_evidence() -> None:
         assert all(shared in " ".join(words(text)) for text in (question if "answer" not in kind else answer,))
 
 
-def only_suspects(train: list[Example], test: list[Example]) -> list[Leak]:
-    report = find_leaks(train, test)
-    assert not report.leaks
-    return list(report.suspects)
-
-
-def test_what_is_a_suspect_and_not_a_leak() -> None:
+def test_a_minimal_pair_and_a_question_inside_one_with_another_answer_are_suspects() -> None:
     rng = random.Random(2)
-    noise = background(rng, 40)
     long = prose(rng, 30)
-    asked = Example(chat_row(long, "E10"))
-    minimal = only_suspects([*noise, Example(chat_row(f"{long} today", "E11"))], [asked])
-    assert [(s.kind, s.answer) for s in minimal] == [("near", "different")]
-    inside = only_suspects([*noise, Example(chat_row(f"{prose(rng, 30)} {long}", "E11"))], [asked])
-    assert [(s.kind, s.answer) for s in inside] == [("contained", "different")]
-    short = Example(chat_row("type 1 diabetes in pregnancy", "O24"))
-    merely = only_suspects(
-        [*noise, Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "O24"))], [short]
-    )
-    assert [s.evidence.why for s in merely] == ["a question of fewer than 8 words"]
-    answer = prose(rng, 60)
-    span = " ".join(answer.split()[20:33])
-    shared = only_suspects(
-        [*noise, Example(chat_row(f"{prose(rng, 40)} {span} {prose(rng, 30)}", "no"))],
-        [Example(chat_row(prose(rng, 20), answer))],
-    )
-    assert [s.evidence.shared for s in shared] == [span]
+    for said, kind in ((f"{long} today", "near"), (f"{prose(rng, 30)} {long}", "contained")):
+        report = find_leaks([*background(rng, 40), Example(chat_row(said, "E11"))], [Example(chat_row(long, "E10"))])
+        assert not report.leaks and [(s.kind, s.answer) for s in report.suspects] == [(kind, "different")]
 
 
 def test_leaks_of_a_short_question_hide_no_suspect() -> None:
     rng = random.Random(12)
     short = Example(chat_row("type 1 diabetes in pregnancy", "O24"))
     given = [Example(chat_row(f"{prose(rng, 9)} type 1 diabetes in pregnancy: O24", "ok")) for _ in range(4)]
-    merely = Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "no"))
+    merely = Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "O24"))
     report = find_leaks([*background(rng, 40), *given, merely], [short])
     assert [leak.train for leak in report.leaks] == [40, 41, 42, 43]
-    assert [suspect.train for suspect in report.suspects] == [44]
+    assert [(s.train, s.evidence.why) for s in report.suspects] == [(44, "a question of fewer than 8 words")]
 
 
 def test_a_label_is_judged_with_its_question() -> None:

@@ -64,11 +64,11 @@ def test_a_score_has_four_places() -> None:
     assert leak.score == 0.9032 and leak.score != 28 / 31
 
 
-@pytest.mark.parametrize(("more", "kind"), [(5, "near"), (6, "contained")])
-def test_a_question_is_near_from_eight_shared_shingles_of_ten_on(more: int, kind: str) -> None:
-    test = row(question=24)
-    (leak,) = found(test, Example(chat_row(f"{test.question} {fresh(more)}", test.answer or ""))).leaks
-    assert leak.kind == kind
+def test_a_question_is_near_from_eight_shared_shingles_of_ten_on() -> None:
+    for more, kind in ((5, "near"), (6, "contained")):
+        test = row(question=24)
+        (leak,) = found(test, Example(chat_row(f"{test.question} {fresh(more)}", test.answer or ""))).leaks
+        assert leak.kind == kind
 
 
 @pytest.mark.parametrize(("more", "leaks"), [(5, 1), (6, 0)])
@@ -88,7 +88,7 @@ def test_two_short_spans_are_no_suspect_and_one_of_eight_words_is() -> None:
     for size, suspects in ((7, 0), (8, 1)):
         spans = [" ".join(parts[begin : begin + size]) for begin in (10, 30)]
         report = found(test, Example(chat_row(f"{fresh(20)} {spans[0]} {fresh(20)} {spans[1]} {fresh(9)}", "no")))
-        assert not report.leaks and len(report.suspects) == suspects
+        assert not report.leaks and [s.evidence.shared for s in report.suspects] == spans[:suspects]
 
 
 @pytest.mark.parametrize(("size", "message"), [(7, None), (8, 1)])
@@ -204,18 +204,14 @@ def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the
         assert bool(report.leaks or report.suspects) is not is_template, (items, share)
 
 
-def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
-    test = Example(chat_row(fresh(5), fresh(3)))
-    train = [Example(chat_row(f"{fresh(12)} {test.question} {fresh(12)}", fresh(3))) for _ in range(9)]
-    report = found(test, *train)
-    assert not report.leaks and len(report.suspects) == 3
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_a_question_of_few_words_and_its_answer_in_a_text_row_leak(size: int) -> None:
-    test = Example(chat_row(fresh(size), "monks"))
-    (leak,) = found(test, Example({"text": f"{fresh(9)} Q: {test.question} A: monks"})).leaks
-    assert (leak.kind, leak.answer) == ("contained", "same")
+def test_questions_of_few_words_and_their_answers_in_a_text_row_leak() -> None:
+    test = [Example(chat_row(fresh(size), "monks")) for size in (1, 2, 3, 4)]
+    train = [*(row() for _ in range(40)), *(Example({"text": f"{fresh(9)} Q: {e.question} A: monks"}) for e in test)]
+    for numba in (False, True):
+        leaks = find_leaks(train, test, numba=numba).leaks
+        assert [(leak.test, leak.train, leak.kind, leak.answer) for leak in leaks] == [
+            (at, 40 + at, "contained", "same") for at in range(4)
+        ]
 
 
 def tool(said: str) -> dict[str, object]:
@@ -266,19 +262,14 @@ def test_the_rejected_side_of_a_preference_is_searched_as_well(form: str) -> Non
         "answer": (f"{mark}{fresh(20)} {test.answer} {fresh(20)}", "answer"),
     }
     for part, (rejected, kind) in said.items():
-        turns = [{"role": "assistant", "content": rejected}]
-        planted = {"prompt": fresh(20), "chosen": fresh(30), "rejected": turns if form == "turns" else rejected}
+        planted = {"prompt": fresh(20), "chosen": fresh(30), "rejected": rejected}
         if form == "turns":
-            planted["prompt"] = [{"role": "user", "content": planted["prompt"]}]
-            planted["chosen"] = [{"role": "assistant", "content": planted["chosen"]}]
+            roles = zip(planted, ("user", "assistant", "assistant"), strict=True)
+            planted = {side: [{"role": role, "content": planted[side]}] for side, role in roles}
         report = found(test, Example(planted))
         (leak,) = report.leaks or report.suspects  # a question with another answer is a suspect
-        assert (leak.kind, leak.evidence.part, leak.evidence.message, leak.evidence.role) == (
-            kind,
-            part,
-            2,
-            "assistant",
-        )
+        seen = leak.evidence
+        assert (leak.kind, seen.part, seen.message, seen.role) == (kind, part, 2, "assistant")
     clean = found(test, Example({"prompt": fresh(20), "chosen": fresh(30), "rejected": fresh(30)}))
     assert not clean.leaks and not clean.suspects
 

@@ -119,8 +119,8 @@ DISGUISES = {
 
 @pytest.mark.parametrize("disguise", DISGUISES)
 @pytest.mark.parametrize("side", ["train", "test"])
-@pytest.mark.parametrize("numba", [True, False])
-def test_a_disguised_question_is_the_same_question(tmp_path, disguise, side, numba):
+def test_a_disguised_question_is_the_same_question(tmp_path, disguise, side):
+    """In rows and numpy's way, and in a file and by compiled code."""
     changed = DISGUISES[disguise]
     long = "the registered keeper of the vehicle must notify the agency of a change of address within two weeks " * 2
     rows = [chat_row(LONG, "I21"), chat_row("Which form?", long)]
@@ -130,11 +130,10 @@ def test_a_disguised_question_is_the_same_question(tmp_path, disguise, side, num
         train[-2:] = [chat_row(f"Before it. {LONG} After it.", "I21"), chat_row(f"Context: {long}", "yes")]
         rows = [chat_row(changed(LONG), "I21"), chat_row("Which form?", changed(long))]
     test = [Example(row) for row in rows]
-    report = find_leaks([Example(row) for row in train], test, numba=numba)
+    report = find_leaks([Example(row) for row in train], test, numba=False)
     assert [(leak.test, leak.train) for leak in report.leaks] == [(0, 20), (1, 21)]
     with RowFile([write(tmp_path / "a.jsonl", *(json.dumps(row, ensure_ascii=False) for row in train))]) as files:
-        found = find_leaks(files, test, numba=numba)
-        assert (list(found.leaks), list(found.suspects)) == (list(report.leaks), list(report.suspects))
+        assert find_leaks(files, test, numba=True) == report
 
 
 @pytest.mark.parametrize(
