@@ -52,19 +52,13 @@ class Hashes(Sets):
         sums = sums_between(self.hashes * powers[: len(self.hashes)], self.starts) * inverse[self.starts[:-1]]
         return np.where(self.sizes > 0, mix(sums + self.sizes.astype(np.uint64)), np.uint64(0))
 
-    def ngrams(self, size: int) -> U64:
-        """Return hashes of the n-grams that begin at each place, also of those that end in another text."""
-        last = max(0, len(self.hashes) - size + 1)
+    def grams(self, size: int) -> tuple[I64, U64]:
+        """Return all n-grams of `size`: the text of each, and its hash."""
+        owner, last = self.owners(), max(0, len(self.hashes) - size + 1)
         sums = self.hashes[:last].copy()
         for step in range(1, size):
             sums *= BASE
             sums += self.hashes[step : last + step]
-        return sums
-
-    def grams(self, size: int) -> tuple[I64, U64]:
-        """Return all n-grams of `size`: the text of each, and its hash."""
-        owner = self.owners()
-        sums = self.ngrams(size)
         whole = owner[: len(sums)] == owner[size - 1 :]
         return owner[: len(sums)][whole], sums[whole]
 
@@ -99,15 +93,13 @@ class GramTable(NamedTuple):
     sizes: I64
 
     @classmethod
-    def of(cls, hashes: npt.NDArray[Any], sizes: Sequence[int]) -> GramTable:
+    def of(cls, hashes: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> GramTable:
         """Return the table of these ascending hashes."""
         hashes, bits = hashes.astype(np.uint64), max(1, len(hashes).bit_length())
         first = offsets(np.bincount((hashes >> np.uint64(64 - bits)).astype(np.int64), minlength=1 << bits))
         flags = np.zeros(8 << bits, np.bool_)
         flags[hashes >> np.uint64(61 - bits)] = True
-        return cls(
-            hashes, first.astype(np.int32), np.packbits(flags, bitorder="little"), bits, np.array(sizes, np.int64)
-        )
+        return cls(hashes, first.astype(np.int32), np.packbits(flags, bitorder="little"), bits, sizes.astype(np.int64))
 
 
 def words_and_grams(texts: Sequence[str], table: GramTable, *, compiled: bool) -> tuple[Hashes, I64, I64]:
@@ -220,7 +212,7 @@ def _compiled(texts: Sequence[str], table: GramTable | None = None) -> tuple[Has
     bytewise = [text if text.isascii() else _bytewise(text.lower()) for text in texts]
     codes = np.frombuffer("".join(bytewise).encode("latin-1"), np.uint8)
     starts = offsets(np.fromiter(map(len, bytewise), np.int64, len(bytewise)))
-    found, counts, keys, held = split_words(codes, starts, _classes(), *(table or GramTable.of(codes[:0], ())))
+    found, counts, keys, held = split_words(codes, starts, _classes(), *(table or GramTable.of(codes[:0], codes[:0])))
     return Hashes(found, offsets(counts)), keys, held
 
 
@@ -231,10 +223,6 @@ def _bytewise(text: str) -> str:
         if table[ord(char)] == UNSEEN:
             table[ord(char)] = class_of(char)
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
-
-
-def _codes(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
-    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 @cache
@@ -261,7 +249,8 @@ def characters_of(texts: Sequence[str]) -> Hashes:
     for place in [at for at, text in enumerate(texts) if not text.isascii()]:
         lines[place] = " ".join(words(texts[place]))
     starts = offsets(np.fromiter(map(len, lines), np.int64, len(lines)))
-    return Hashes(_codes(lines).astype(np.uint64) + np.uint64(1), starts)
+    codes = np.frombuffer("".join(lines).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return Hashes(codes.astype(np.uint64) + np.uint64(1), starts)
 
 
 @cache

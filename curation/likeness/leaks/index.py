@@ -75,16 +75,8 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
     texts = [*questions, *(answers[int(i)] for i in long)]
     found = words_of(texts, compiled=compiled)
     counts = found.sizes
-    owners, hashes, sizes = [], [], []
-    for size in (1, 2, GRAM_WORDS):
-        owner, values = found.grams(size)
-        mine = (counts[owner] == size) if size < GRAM_WORDS else np.ones(len(owner), np.bool_)
-        if mine.any():
-            owners.append(owner[mine])
-            hashes.append(values[mine])
-            sizes.append(size)
-    owner = np.concatenate(owners) if owners else np.zeros(0, np.int64)
-    table, number = np.unique(np.concatenate(hashes) if hashes else np.zeros(0, np.uint64), return_inverse=True)
+    owner, values = found.every(GRAM_WORDS)
+    table, number = np.unique(values, return_inverse=True)
     order = np.argsort(owner, kind="stable")
     pairs = distinct((number.astype(np.int64) << 32) | owner)
     sequence = with_bytes(found.sequence_keys(), texts)
@@ -97,7 +89,7 @@ def build_index(test: Sequence[Example], *, compiled: bool = False) -> TestIndex
         by_key=(sequence[by_key], by_key),
         ordered=number[order].astype(np.int64),
         begins=offsets(np.bincount(owner, minlength=len(texts))),
-        table=GramTable.of(table, sizes),
+        table=GramTable.of(table, np.unique(np.minimum(counts[counts > 0], GRAM_WORDS))),
         holders=pairs & 0xFFFFFFFF,
         held_from=offsets(np.bincount(pairs >> 32, minlength=len(table))),
         grams=hash_texts(questions, compiled=compiled).grams,
