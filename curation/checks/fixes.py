@@ -13,7 +13,7 @@ from curation.split.manifest import read_manifest
 from curation.store import Event, Store
 from curation.store.records import row_id
 from curation.store.waiting_rows import is_begun
-from curation.store.writing import covers_others, delete_source, find_source, first_decided, numbers_of, plans_of
+from curation.store.writing import covers_others, decided_rows, delete_source, find_source, plans_of
 from workspace.counted import counted
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -203,11 +203,9 @@ def undo_import(store: Store, project: Project, settings: Settings, event: Event
     """
     with store.write(alone=True) as connection:
         source = find_source(connection, event.ref, event.detail["sha256"], event.detail["role"])
-        decided = first_decided(connection, source)
-        if decided is not None:
-            why, way = f"{row_id(decided)} is decided.", f"rung review undo {row_id(decided)}"
-            raise Refusal(f"{event.ref} stays: {why}", way, where=event.ref)
-        names = set(map(row_id, numbers_of(connection, source)))
+        names = {row_id(number): decided for number, decided in decided_rows(connection, source).items()}
+        if first := next((name for name, decided in names.items() if decided), ""):
+            raise Refusal(f"{event.ref} stays: {first} is decided.", f"rung review undo {first}", where=event.ref)
         for path in sorted(project.datasets.glob("*/manifest.json")):
             if any(row.get("id") in names for row in read_manifest(path.parent).rows):
                 why = f"{path.parent.name} is frozen from it."

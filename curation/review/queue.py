@@ -7,7 +7,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
@@ -75,19 +74,14 @@ def refresh_queue(store: Store, settings: Settings) -> None:
         if settings.review.pool == "sample":
             draw_plans(store, connection, settings)
         queue_by_policy(connection, settings.review.pool)
-        set_needed(connection, partial(_needed, settings), settings.review.overlap_people)
+        seed, share = settings.dataset.seed, settings.review.overlap
+        set_needed(connection, lambda digest: rank(seed, digest, "overlap") < share, settings.review.overlap_people)
         before = json.loads(read_fact(connection, "queue") or "{}")
         if any(before.get(key, False) != mark[key] for key in ("accept_automatic", "second_edit")):
             settle_again(connection, settings.review)
         set_places(connection, settings)
         count_again(connection)
         keep_fact(connection, "queue", json.dumps({**mark, **_height(connection, settings)}))
-
-
-def _needed(settings: Settings, digest: str) -> int:
-    """Return the number of people for a row: several for a share of the queue, drawn by seed."""
-    drawn = rank(settings.dataset.seed, digest, "overlap") < settings.review.overlap
-    return settings.review.overlap_people if drawn else 1
 
 
 def _height(connection: Connection, settings: Settings) -> dict[str, int]:

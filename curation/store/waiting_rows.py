@@ -133,14 +133,14 @@ def for_several(connection: Connection) -> set[int]:
     return set(connection.execute(select(rows.c.id).where(rows.c.needed > 1)).scalars())
 
 
-def set_needed(connection: Connection, wanted: Callable[[str], int], several: int) -> None:
-    """Write how many persons (1 or `several`) each undecided row needs, as `wanted` says of its content."""
+def set_needed(connection: Connection, is_drawn: Callable[[str], bool], several: int) -> None:
+    """Write how many persons each undecided row needs: `several` where `is_drawn` says so of its hash, else 1."""
     asked = select(rows.c.id, rows.c.content_hash, rows.c.needed).where(
         rows.c.queued != "", rows.c.state == "pending", ~exists().where(decisions.c.row_id == rows.c.id)
     )
     changed: dict[int, list[int]] = {1: [], several: []}
     for number, digest, needed in connection.execute(asked):
-        if (want := wanted(digest)) != needed:
+        if (want := several if is_drawn(digest) else 1) != needed:
             changed[want].append(number)
     for needed, numbers in changed.items():
         for part in chunks(numbers):

@@ -235,15 +235,10 @@ def last_row(connection: Connection) -> int:
     return int(connection.execute(select(func.max(rows.c.id))).scalar() or 0)
 
 
-def first_decided(connection: Connection, source: int | None) -> int | None:
-    """Return the first row of a source that anyone decided."""
-    touched = rows.c.id.in_(select(decisions.c.row_id))
-    return connection.execute(select(func.min(rows.c.id)).where(rows.c.source_id == source, touched)).scalar()
-
-
-def numbers_of(connection: Connection, source: int | None) -> list[int]:
-    """Return the numbers of the rows of a source."""
-    return list(connection.execute(select(rows.c.id).where(rows.c.source_id == source)).scalars())
+def decided_rows(connection: Connection, source: int | None) -> dict[int, bool]:
+    """Return whether anyone decided it for each row of a source, in order."""
+    asked = select(rows.c.id, rows.c.id.in_(select(decisions.c.row_id))).where(rows.c.source_id == source)
+    return dict(connection.execute(asked.order_by(rows.c.id)).tuples().all())
 
 
 def plans_of(connection: Connection, source: int | None) -> list[int]:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -66,15 +66,11 @@ class HostGuard:
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.getlist("host")
-        if len(host) != 1 or _name(host[0]) not in self.hosts:
+        if len(host) != 1 or _parts("//" + host[0]).hostname not in self.hosts:
             return 400, "This page is not served under that name."
-        origins = headers.getlist("origin")
-        if any(_place(origin) != host[0].lower() for origin in origins):
-            return 403, "Another page sent this. Nothing was changed."
-        if method not in ("GET", "HEAD") and headers.get("sec-fetch-site", "same-origin") not in (
-            "same-origin",
-            "none",
-        ):
+        foreign = any(_parts(origin).netloc.lower() != host[0].lower() for origin in headers.getlist("origin"))
+        site = headers.get("sec-fetch-site", "same-origin")
+        if foreign or (method not in ("GET", "HEAD") and site not in ("same-origin", "none")):
             return 403, "Another page sent this. Nothing was changed."
         return None
 
@@ -97,30 +93,20 @@ class HostGuard:
             return b"", (408, "The request took too long to arrive. Nothing was changed.")
 
 
-def _name(host: str) -> str:
+def _parts(address: str) -> SplitResult:
+    """Return the parts of a Host or Origin header; empty ones if it is no address."""
     try:
-        return (urlsplit("//" + host).hostname or "").lower()
+        return urlsplit(address)
     except ValueError:
-        return ""
-
-
-def _place(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
+        return urlsplit("")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Give the body that was read once more, then what the connection says."""
-    given = False
+    whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return whole.pop() if whole else await receive()
 
     return again
 

@@ -41,3 +41,8 @@ async def no_row_is_held(folder):
             return True
         await asyncio.sleep(0.02)
     return False
+
+
+def put(app, text):
+    """Another text into the open field."""
+    app.screen.panel.open(app.screen.panel.before, text)

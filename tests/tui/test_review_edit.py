@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conftest_tui import press, settled, text_of
 from review_rows import NERVE, PLAIN, POLY, begun, drafts, log, stored
-from review_steps import reviewing, shown_item
+from review_steps import put, reviewing, shown_item
 
 from curation.example import chat_row
 from rung.tui.widgets.lines import changed, marked
@@ -28,7 +28,7 @@ async def test_draft_and_edit_stand_side_by_side_from_100_columns(tmp_path, prog
     async with reviewing(program(begun(tmp_path / "icd"))) as (app, pilot, _):
         await press(pilot, "e", "end", "X")
         assert marks(app, "#other")["underline"].split() == ["unspecifiedX"], "as soon as it is typed"
-        app.screen.panel.put(POLY)
+        put(app, POLY)
         for size in ((80, 24), (99, 30), (100, 30), (160, 50)):
             await pilot.resize_terminal(*size)
             await settled(pilot)
@@ -55,10 +55,10 @@ async def test_nothing_is_not_saved_and_esc_keeps_the_draft_and_e_goes_on_with_i
     folder = begun(tmp_path / "icd")
     async with reviewing(program(folder)) as (app, pilot, item):
         await pilot.press("e")
-        app.screen.panel.put("  ")
+        put(app, "  ")
         await press(pilot, "ctrl+s")
         assert app.screen.message and app.screen.is_editing
-        app.screen.panel.put(NERVE)
+        put(app, NERVE)
         await press(pilot, "end", "Q", "escape")
         assert f"{NERVE}Q" not in text_of(app).replace("\n", "")
     assert drafts(folder) == {item.id: f"{NERVE}Q"}

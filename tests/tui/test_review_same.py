@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from conftest_tui import press, running, text_of
 from review_rows import NERVE, POLY, begun, log, stored
-from review_steps import no_row_is_held, on_review, reviewing, shown_item
+from review_steps import no_row_is_held, on_review, put, reviewing, shown_item
 
 
 async def repair_the_first(app, pilot):
     """Edit the row on the screen to POLY by key, and save."""
     item = await on_review(app, pilot)
     await pilot.press("e")
-    app.screen.panel.put(POLY)
+    put(app, POLY)
     await shown_item(pilot, "ctrl+s")
     assert ("b " in app.screen.message) and log(app.source.folder)
     return item

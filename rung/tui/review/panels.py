@@ -4,8 +4,7 @@ The proposed answer is alone, beside another text with differences marked, or op
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
 from textual import on
@@ -93,15 +92,6 @@ def _is_odd(character: str) -> bool:
     return not plain and unicodedata.category(character) in HIDDEN
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
-    """One of two texts: its name, and the sign before it where there is no room for names."""
-
-    name: str
-    sign: str
-    text: str
-
-
 class AnswerPanel(Horizontal):
     """One or two texts: side by side from 100 columns, stacked below that."""
 
@@ -146,13 +136,14 @@ class AnswerPanel(Horizontal):
         self._side("one", "", " ", row_text(text))
         self.query_one("#other").display = False
 
-    def show_two(self, left: Face, right: Face) -> None:
-        """Show two texts, each with its name, and mark the differences in both."""
+    def show_two(self, texts: Mapping[str, str], signs: str = "  ") -> None:
+        """Show two texts by their names, and mark the differences in both; `signs` where there is no room for names."""
         self._shut()
         self.remove_class("quiet")
-        gone, came = changed(left.text, right.text)
-        self._side("one", left.name, left.sign, marked(left.text, gone, GONE))
-        self._side("other", right.name, right.sign, marked(right.text, came, CAME))
+        (one, left), (other, right) = texts.items()
+        gone, came = changed(left, right)
+        self._side("one", one, signs[0], marked(left, gone, GONE))
+        self._side("other", other, signs[1], marked(right, came, CAME))
         self.query_one("#other").display = True
 
     def open(self, before: str, text: str) -> None:
@@ -166,11 +157,6 @@ class AnswerPanel(Horizontal):
         self.field.open(text)
         self._compare()
         self.field.focus()
-
-    def put(self, text: str) -> None:
-        """Another text into the open field, as if it had been typed."""
-        self.field.open(text)
-        self._compare()
 
     def _shut(self) -> None:
         self.field.display = False
@@ -245,9 +231,9 @@ class ItemPanel(VerticalScroll):
         """Draw the answer: alone, beside the worse one of a pair, or beside its repair."""
         text, other, repaired = answer(view.face), worse_answer(view.face.row), view.session.proposal(view.item)
         if repaired is not None:
-            self.answer.show_two(Face("Draft", "-", text or ""), Face("Same repair", "+", view.cover(repaired)))
+            self.answer.show_two({"Draft": text or "", "Same repair": view.cover(repaired)}, "-+")
         elif other is not None:
-            self.answer.show_two(Face("Better answer", " ", text or ""), Face("Worse answer", " ", other))
+            self.answer.show_two({"Better answer": text or "", "Worse answer": other})
         else:
             self.answer.show(text if text is not None else UNANSWERED)
 

@@ -29,10 +29,6 @@ def places(text: str, sought: str) -> list[tuple[int, int]]:
     return [(match.start(), match.end()) for match in re.finditer(pattern, text, re.IGNORECASE)]
 
 
-FOOT = "/ find   Enter next   j/k move   Esc closes"
-NONE = "not found"
-
-
 class GuidelineScreen(LeavingModal[None]):
     """The text with what is sought marked; Enter goes from place to place."""
 
@@ -64,7 +60,7 @@ class GuidelineScreen(LeavingModal[None]):
             yield Input(placeholder="find in the guideline", id="sought", compact=True)
             with VerticalScroll(id="page", can_focus=False):
                 yield TextPassage(id="whole")
-            yield Static(Text(FOOT), id="foot")
+            yield Static(Text("/ find   Enter next   j/k move   Esc closes"), id="foot")
 
     def on_mount(self) -> None:
         """Show all of it, without a search."""
@@ -114,7 +110,7 @@ class GuidelineScreen(LeavingModal[None]):
             whole.stylize("reverse bold" if number == self.at else "underline bold", start, end)
         self.query_one("#whole", TextPassage).show(TextPart(whole))
         sought = self.query_one("#sought", Input).value
-        count = f"{self.at + 1} of {len(self.found)}" if self.found else NONE
+        count = f"{self.at + 1} of {len(self.found)}" if self.found else "not found"
         self.query_one("#title", Static).update(
             Text(f"Guideline v{self.version}{f'   {count}' if sought.strip() else ''}", style="bold")
         )

@@ -53,7 +53,7 @@ SERIES = (
 
 
 def label_keys(many: int) -> str:
-    """Return the keys of so many labels, as the key line shows them: `1`, `1-6`, `1-9 dhi`."""
+    """Return the keys of so many labels or reasons, as the key line shows them: `1`, `1-6`, `1-9 dhi`."""
     digits = f"1-{min(many, DIGITS)}" if many > 1 else "1"
     return " ".join(filter(None, (digits, LABEL_KEYS[DIGITS:many])))
 
@@ -195,7 +195,7 @@ class ReviewScreen(StageScreen):
         if self.is_drawn and self.left.remark.display:
             return REMARKING
         if self.rejecting:
-            return ((self.reason_digits, "the reason"), ("Esc", "no"))
+            return ((label_keys(len(self._reasons)), "the reason"), ("Esc", "no"))
         if self.state != "item":
             return (("Enter", "next"), ("u", "undo"), ("Esc", "back"))
         keys: Sequence[tuple[str, str]] = SERIES if self.in_series else self.keys
@@ -553,11 +553,6 @@ class ReviewScreen(StageScreen):
         """The answers that a digit gives to the item on the screen."""
         return labels_of(self.item, self.session) if self.item is not None and self.state == "item" else ()
 
-    @property
-    def reason_digits(self) -> str:
-        """`1-4`."""
-        return f"1-{len(self._reasons)}" if len(self._reasons) > 1 else "1"
-
     def action_digit(self, number: int) -> None:
         """Choose a reason while rejecting, or a label; else open a stage."""
         if not self.rejecting:
@@ -572,7 +567,7 @@ class ReviewScreen(StageScreen):
         elif number <= len(self._reasons):
             self._reject(self._reasons[number - 1])
         else:
-            self.tell(f"no reason {number}: {self.reason_digits}, or Esc")
+            self.tell(f"no reason {number}: {label_keys(len(self._reasons))}, or Esc")
 
     def _reject(self, reason: str) -> None:
         if self.can(lambda: self._reject(reason)):
