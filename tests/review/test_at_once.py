@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,29 +21,11 @@ APPROVE = Ruling("approve")
 on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
 
 
-class Other(threading.Thread):
-    """Another program that works meanwhile; `value` or `error` when it ended."""
-
-    def __init__(self, work: Callable[[], Any]):
-        super().__init__(daemon=True)
-        self.work = work
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.start()
-        time.sleep(0.7)
-
-    def run(self):
-        try:
-            self.value = self.work()
-        except Exception as error:
-            self.error = error
-
-    def ended(self):
-        self.join(60)
-        assert not self.is_alive(), "it waits still"
-        if self.error is not None:
-            raise self.error
-        return self.value
+def other(work: Callable[[], Any]) -> Future[Any]:
+    """Another program that works meanwhile."""
+    begun = ThreadPoolExecutor(1).submit(work)
+    time.sleep(0.7)
+    return begun
 
 
 @on_postgres
@@ -52,7 +35,7 @@ def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, url: s
         connection.execute(update(rows).where(rows.c.id == 1).values(mark="train"))
         for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), lambda: take(desk, "dana")):
             with pytest.raises(Refusal) as told:
-                Other(work).ended()
+                other(work).result(60)
             assert "lock" in told.value.found and told.value.where == desk.store.where
     assert take(desk, "dana") == "r-000001"
 
@@ -80,11 +63,8 @@ def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, url: 
     orders = ((desks[0], "one", names), (desks[1], "two", names[::-1]))
     for desk, who, _ in orders:
         decide_all(desk, who, [])
-    others = [
-        Other(lambda d=d, w=w, o=o: decide_all(d, w, [(name, APPROVE) for name in o]))  # type: ignore[misc]
-        for d, w, o in orders
-    ]
-    assert [len(other.ended()) for other in others] == [40, 40]
+    both = [other(partial(decide_all, desk, who, [(name, APPROVE) for name in order])) for desk, who, order in orders]
+    assert [len(each.result(60)) for each in both] == [40, 40]
 
 
 @on_postgres
@@ -96,8 +76,8 @@ def test_two_decide_first_under_a_new_guideline(make_desk, url: str, rows_of):
     one.project.guideline_file.write_text("Be brief.")
     with one.store.write() as connection:
         mine = current_guideline(one.store, one.project, connection)
-        other = Other(lambda: decide(two, item.id, item.token, "dana", APPROVE))
-    assert other.ended().state == "approved"
+        decided = other(lambda: decide(two, item.id, item.token, "dana", APPROVE))
+    assert decided.result(60).state == "approved"
     assert mine is not None and [each.ref for each in one.store.events(kind="guideline")] == ["guideline-1"]
     assert one.store.row(item.id).guideline == 1
     assert len(one.store.events(kind="guideline")) == 1
@@ -108,8 +88,8 @@ def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(m
     desk = make_desk(url=url, candidates=3)
     with desk.store.write() as connection:
         connection.execute(update(rows).where(rows.c.id == 2).values(state="approved", decision_id=7))
-        other = Other(lambda: desk.store.queue(["r-000002"], "again", "x"))
-    desk.store.undo(other.ended())
+        change = other(lambda: desk.store.queue(["r-000002"], "again", "x"))
+    desk.store.undo(change.result(60))
     with desk.store.read() as connection:
         found = connection.execute(select(rows.c.state, rows.c.decision_id).where(rows.c.id == 2)).one()
     assert tuple(found) == ("approved", 7)
@@ -120,10 +100,8 @@ def test_a_change_is_taken_back_once(make_desk, url: str):
     desk = make_desk(url=url, candidates=3)
     change = desk.store.exclude(["r-000002"], "odd", "x")
     with desk.store.write(alone=True):
-        both = [Other(lambda: desk.store.undo(change)) for _ in range(2)]
-    for each in both:
-        each.join(60)
-    assert [type(each.error) for each in both if each.error] == [RungError]
+        both = [other(lambda: desk.store.undo(change)) for _ in range(2)]
+    assert [type(error) for each in both if (error := each.exception(60))] == [RungError]
     assert len(desk.store.events(kind="undo")) == 1
 
 
@@ -136,9 +114,7 @@ def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str):
         connection.execute(insert(tally), [{"waiting": n % 2 * 2 - 1} for n in range(MANY + 2)])
     with desk.store.write(alone=True) as importing:
         assert is_due(importing)
-        other = Other(lambda: next_item(desk, "eli").item)
-        other.join(20)
-        assert not other.is_alive() and other.ended().id == "r-000002"
+        assert other(lambda: next_item(desk, "eli").item).result(20).id == "r-000002"
     next_item(desk, "eli")
     with desk.store.read() as connection:
         assert not is_due(connection)

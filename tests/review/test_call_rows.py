@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 
-import in_process
 import pytest
 
 from chat.tool_calls import calls_of
@@ -83,31 +81,26 @@ def test_calls_are_edited_in_the_better_answer_of_a_pair_too():
     assert changed.calls and "4" in str(changed.answer)
 
 
-def test_a_call_is_edited_by_field_in_a_sheet_and_in_the_shell(tmp_path: Path):
+def test_a_call_is_edited_by_field_in_a_sheet_and_in_the_shell(rung, told, imported, ruled, project):
     """And the sheet is read twice."""
-
-    def rung(line: str) -> str:
-        done = in_process.rung(*line.split(), cwd=tmp_path, code=0)
-        return done.stdout
-
-    (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
-    for line in ("init", "data import rows.jsonl --as candidates", "review export -o s.csv"):
-        rung(line)
-    (entry,) = csv.DictReader((tmp_path / "s.csv").open(newline=""))
+    imported("rows.jsonl", [Example(ROW)], "--as", "candidates")
+    rung("review", "export", "-o", "s.csv")
+    sheet = project.root / "s.csv"
+    (entry,) = csv.DictReader(sheet.open(newline=""))
     assert entry["answer"] == message_text(CALLING)
     entry |= {"decision": "edit", "text": entry["answer"].replace("3", "4"), "reviewer": "ana"}
-    with (tmp_path / "s.csv").open("w", newline="") as file:
+    with sheet.open("w", newline="") as file:
         writer = csv.DictWriter(file, entry)
         writer.writeheader()
         writer.writerow(entry)
-    once, twice = (json.loads(rung("review import s.csv --json")) for _ in range(2))
+    once, twice = (told("review", "import", "s.csv") for _ in range(2))
     assert (once["decided"], twice["decided"], twice["conflicts"]) == (1, 0, [])
-    rung(f"review undo {entry['id']} --reviewer ana")
-    shown = rung("review next --reviewer ana")
+    rung("review", "undo", entry["id"], "--reviewer", "ana")
+    shown = rung("review", "next", "--reviewer", "ana").stdout
     assert "None" not in shown and "pay" in shown
-    item = json.loads(rung("review next --reviewer ana --json"))
+    item = told("review", "next", "--reviewer", "ana")
     assert item["messages"] == ROW["messages"]
-    (tmp_path / "answer.txt").write_text("-> pay\n  to   Bob\n  sum  3\n")
-    rung(f"review decide {item['id']} --token {item['token']} --reviewer ana edit --text-file answer.txt")
-    chain = rung(f"why {item['id']}")
+    (project.root / "answer.txt").write_text("-> pay\n  to   Bob\n  sum  3\n")
+    ruled("edit", item, "--text-file", "answer.txt", reviewer="ana")
+    chain = rung("why", item["id"]).stdout
     assert "Bob" in chain and "edited" in chain, chain

@@ -58,6 +58,10 @@ def test_the_gates_are_computed_from_store_and_files(desk):
     assert changed.value.where == str(train)
 
 
+def gate_of(desk, done) -> Any:
+    return recheck_review(desk.project, desk.settings, done.folder, desk.store)
+
+
 def planned(make_desk, count: int = 60, **review):
     """A desk on so many pool rows under this policy, its samples drawn."""
     desk = make_desk(**review)
@@ -125,8 +129,7 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk):
     faulty = set(waiting[:8])
 
     def check(**policy: float):
-        strict = make_desk(pool="all", overlap=1.0, **policy)
-        return recheck_review(desk.project, strict.settings, done.folder, desk.store)
+        return gate_of(make_desk(pool="all", overlap=1.0, **policy), done)
 
     for who, named in (("dana", waiting[:30]), ("mo", waiting[:30])):
         decide_all(desk, who, [(n, Ruling("reject" if n in faulty else "approve")) for n in named], kind="person")
@@ -154,21 +157,17 @@ def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk):
     desk.project.guideline_file.write_text("# G\n\nCode it.\n")
     approve_all(desk)
     done = frozen(desk)
-
-    def gate() -> Any:
-        return recheck_review(desk.project, desk.settings, done.folder, desk.store)
-
-    assert gate().passed
+    assert gate_of(desk, done).passed
     desk.project.guideline_file.write_text("# G\n\nCode it.\nCode the first one first.\n")
     touched = touched_rows(desk)
     change = review_again(desk, touched, actor="lena")
-    closed = gate()
+    closed = gate_of(desk, done)
     assert not closed.passed and "(pending)" in closed.why and closed.opener == "rung review"
     desk.store.undo(change)
-    assert gate().passed
+    assert gate_of(desk, done).passed
     review_again(desk, touched, actor="lena")
     approve_all(desk, "mo")
-    assert gate().passed
+    assert gate_of(desk, done).passed
 
 
 def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
@@ -177,11 +176,11 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
     done = frozen(desk)
     assert done.manifest.review["automatic"] == 40 and done.manifest.review["by_person"] == 0
     assert re.search(r"\b40\b.*\bautomatic\b", (done.folder / "README.md").read_text())
-    gate = recheck_review(desk.project, desk.settings, done.folder, desk.store)
+    gate = gate_of(desk, done)
     assert gate.passed and re.findall(r"\d+", gate.fact) == ["40", "40", "40", "0"]
     assert (gate.evidence["automatic"], gate.evidence["person"]) == (40, 0)
     strict = make_desk(pool="all", accept_automatic=False)
-    assert not recheck_review(strict.project, strict.settings, done.folder, strict.store).passed
+    assert not gate_of(strict, done).passed
 
 
 def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any) -> None:
@@ -190,7 +189,7 @@ def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any)
         decide_all(desk, name, [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)], kind=kind)
     done = frozen(desk)
     strict = make_desk(pool="all", accept_automatic=False)
-    gate = recheck_review(strict.project, strict.settings, done.folder, strict.store)
+    gate = gate_of(strict, done)
     assert gate.passed and (gate.evidence["automatic"], gate.evidence["person"]) == (0, 40)
 
 
@@ -475,7 +474,7 @@ def test_two_people_agree_where_their_decisions_leave_the_same_row(
     assert set(agreed.prevalence) == {"edit" if text else "approve" for text in texts}
     decide_all(desk, "lena", [(row.id, Ruling("approve")) for row in desk.store.rows(state="unsure")], kind="person")
     approve_all(desk, "lena")
-    assert recheck_review(desk.project, desk.settings, frozen(desk).folder, desk.store).passed == opens
+    assert gate_of(desk, frozen(desk)).passed == opens
 
 
 def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk):

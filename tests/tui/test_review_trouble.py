@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 from conftest_tui import playing, rested, running, settled, until, words_in
@@ -11,29 +12,27 @@ from review_steps import on_review, shown_item
 from sqlalchemy import event
 
 
-class Held:
-    """Another program's change: the store is locked until `end`."""
+@contextlib.contextmanager
+def held(folder):
+    """Another program's change: the store is locked until `end()`, at the latest to the end of the block."""
+    on, go = threading.Event(), threading.Event()
 
-    def __init__(self, folder):
-        self.folder, self.go, self.on = folder, threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._hold)
+    def hold():
+        with opened(folder) as store, store.write():
+            on.set()
+            go.wait(30)
 
-    def _hold(self):
-        with opened(self.folder) as store, store.write():
-            self.on.set()
-            self.go.wait(30)
+    def end():
+        go.set()
+        thread.join()
 
-    def __enter__(self):
-        self.thread.start()
-        self.on.wait(10)
-        return self
-
-    def end(self):
-        self.go.set()
-        self.thread.join()
-
-    def __exit__(self, *_):
-        self.end()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    on.wait(10)
+    try:
+        yield end
+    finally:
+        end()
 
 
 async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
@@ -42,12 +41,12 @@ async def test_a_busy_store_is_said_and_the_decision_kept(tmp_path, program):
     app.source.tick = 0.02
     async with running(app, (120, 30)) as pilot:
         item = await on_review(app, pilot)
-        with Held(folder) as held:
+        with held(folder) as end:
             await pilot.press("a")
             await until(pilot, lambda: app.screen.awaits.split("(")[0] in app.screen.message)
             assert app.screen.item.id == item.id and log(folder) == []
             await pilot.press("a", "x", "s")  # one key is kept for the next row, no more
-            held.end()
+            end()
         await until(pilot, lambda: len(log(folder)) == 2 and not app.screen.busy)
         await rested(pilot)
     assert [verdict for _, verdict, _ in log(folder)] == ["approve", "approve"]
@@ -63,10 +62,10 @@ async def test_undo_waits_for_a_busy_store(tmp_path, program):
         await shown_item(pilot, "a")
         impatient = app.screen.session.desk.store.engine
         event.listen(impatient, "checkout", lambda connection, *_: connection.execute("PRAGMA busy_timeout = 20"))
-        with Held(folder) as held:
+        with held(folder) as end:
             await pilot.press("u")
             await until(pilot, lambda: app.screen.awaits in app.screen.message)
-            held.end()
+            end()
         assert (await shown_item(pilot)).id == decided.id
 
 
@@ -76,7 +75,7 @@ async def test_a_late_row_is_said_and_esc_still_works(tmp_path, program):
     app.source.tick = 0.02
     async with running(app, (120, 30)) as pilot:
         await settled(pilot)
-        with Held(folder):
+        with held(folder):
             app.open_stage(4)
             await until(pilot, lambda: app.screen.stage == "Review" and app.screen.awaits in app.screen.message)
             await pilot.press("escape")
