@@ -99,17 +99,15 @@ def test_a_link_is_no_picture(make_site):
     assert answer.status_code == 403 and "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"host": "evil.example"}, {"host": "127.0.0.1.evil.example"}, {"host": ""}, {"host": "127.0.0.1@evil.example"}]
-    + [{"origin": origin} for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "http://[")],
-)
-def test_foreign_host_or_origin(make_site, headers: dict[str, str]):
+def test_foreign_host_or_origin(make_site):
     site = make_site()
     browser = site.browser("dana")
     form = {**browser.page.form("/decide"), "verdict": "approve"}
-    assert 400 <= browser.client.post("/decide", data=form, headers=headers).status_code < 500
-    assert 400 <= browser.client.get("/", headers=headers).status_code < 500
+    hosts = ("evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example", "[")
+    origins = ("http://evil.example", "null", "http://127.0.0.1:1", "http://[")
+    for headers in (*({"host": host} for host in hosts), *({"origin": origin} for origin in origins)):
+        assert 400 <= browser.client.post("/decide", data=form, headers=headers).status_code < 500, headers
+        assert 400 <= browser.client.get("/", headers=headers).status_code < 500, headers
     assert decisions(site) == []
 
 
