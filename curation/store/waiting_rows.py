@@ -134,7 +134,7 @@ def for_several(connection: Connection) -> set[int]:
 
 
 def set_needed(connection: Connection, is_drawn: Callable[[str], bool], several: int) -> None:
-    """Write how many persons each undecided row needs: `several` where `is_drawn` says so of its hash, else 1."""
+    """Write how many persons each undecided row needs: `several` where its hash is drawn, else 1."""
     asked = select(rows.c.id, rows.c.content_hash, rows.c.needed).where(
         rows.c.queued != "", rows.c.state == "pending", ~exists().where(decisions.c.row_id == rows.c.id)
     )
