@@ -8,10 +8,8 @@ import taught
 from lives import losses, wait_until
 
 from training.plan.objective import AnswerPair
-from training.plan.plans import read_plan
-from training.run.building import arguments_of, tracker_problems
+from training.run.building import tracker_problems
 from training.runs import RunRecord, curve, is_alive, read_run
-from workspace.artefact import revised
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -191,12 +189,22 @@ def test_the_line_to_beat_is_the_prompted_arms_validation_score(ready: Project):
     assert validation_words({"loss": 0.5, "beat": beat}) == "0.500"
 
 
-def test_a_tracker_that_is_named_is_reported_to_and_a_misspelt_one_is_told(planned, tmp_path):
-    recipe = read_plan(planned).recipe
-    for names in ((), ("mlflow", "tensorboard")):
-        made = arguments_of(revised(recipe, report_to=names), tmp_path, "fp32", 8)
-        assert list(made.report_to) == list(names)
+def test_a_misspelt_tracker_is_named():
     assert ['"tensorboard"' in problem.text for problem in tracker_problems(["tensorbored"])] == [True]
+
+
+@pytest.mark.slow
+def test_mlflow_gets_the_losses_of_a_run_by_its_own_name(rung, ready: Project, tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    toml, store = ready.settings_file, f"sqlite:///{tmp_path}/mlflow.db"
+    toml.write_text(toml.read_text().replace("[training]\n", '[training]\nreport_to = ["mlflow"]\n'))
+    assert rung("trust", "--yes").returncode == 0
+    assert rung("plan").returncode == 0
+    done = rung("train", timeout=400, MLFLOW_TRACKING_URI=store)
+    assert done.returncode == 0, done.stderr + (ready.runs / "R-001" / "log.txt").read_text()
+    mlflow.set_tracking_uri(store)
+    (seen,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert {"loss", "eval_loss"} <= set(seen.data.metrics)
 
 
 @pytest.mark.slow
