@@ -116,9 +116,9 @@ SPOILT: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(own: Project, rung, made, tmp_path):
+def test_what_could_run_or_is_no_adapter_is_refused_and_nothing_is_written(own: Project, rung, clinic_lora, tmp_path):
     for how, spoil in SPOILT.items():
-        spoil(folder := Path(shutil.copytree(made, tmp_path / how / "clinic-lora")))
+        spoil(folder := Path(shutil.copytree(clinic_lora, tmp_path / how / "clinic-lora")))
         done = rung("runs", "adopt", folder, "--json")
         assert done.returncode == 2 and "Traceback" not in done.stderr, (how, done.stderr)
         assert json.loads(done.stdout)["error"]["where"].startswith(str(folder)), how
