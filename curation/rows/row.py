@@ -19,7 +19,16 @@ import msgspec
 
 from curation.example import Example
 from curation.rows.families import family_of, named
-from curation.rows.jsonline import UNSURE, Malformed, decode_any, decode_object, encode, is_whole, keys_in
+from curation.rows.jsonline import (
+    UNSURE,
+    Malformed,
+    decode_any,
+    decode_object,
+    encode,
+    has_colons_of,
+    is_whole,
+    keys_in,
+)
 from curation.rows.labelling import check_export
 from curation.rows.turns import are_plain
 from workspace.json_types import JsonObject
@@ -225,10 +234,12 @@ class Quick(NamedTuple):
         read = text if all(rows) else b"".join(line for line, row in zip(lines, rows, strict=True) if row)
         keys, found, others = self._sort(rows)
         if keys_in(read) != keys:
-            rows = [
-                row if row and is_whole(row, line) else {} for line, row in zip(lines, _decoded(lines), strict=True)
-            ]
-            _, found, others = self._sort(rows)
+            for row, turns in zip(rows, found, strict=True):
+                if type(turns) is list:
+                    row["messages"] = turns
+            if not has_colons_of(read, rows):
+                rows = [row if row and is_whole(row, line) else {} for line, row in zip(lines, rows, strict=True)]
+                _, found, others = self._sort(rows)
         return found, others
 
     def _sort(self, rows: list[JsonObject]) -> tuple[float, list[Any], list[int]]:
