@@ -57,8 +57,8 @@ AREAS = {
     "leakage": ["curation/likeness/leaks/find.py", "curation/likeness/leaks/weigh.py", "curation/likeness/hashing.py"],
     "verdict": ["evaluation/verdict/compare.py", "evaluation/verdict/rule.py", "evaluation/verdict/intervals.py"],
     "clearance": ["training/gates/clearance.py", "training/gates/checks.py"],
-    "review": ["curation/split/audit.py", "curation/review/progress.py", "curation/review/ruling.py",
-               "curation/review/service.py"],
+    "review": ["curation/split/audit.py", "curation/store/vouching.py", "curation/review/progress.py",
+               "curation/review/ruling.py", "curation/review/service.py"],
     "security": ["workspace/untar.py", "workspace/trust.py", "chat/keys.py", "chat/privacy.py"],
 }  # fmt: skip
 TURNED: dict[type, type] = {

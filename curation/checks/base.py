@@ -122,9 +122,7 @@ class QualityCheck:
     unseen = ""
     """Faults that the check does not cover, if a reader could think that it does."""
     was_stopped = False
-
-    def __init__(self) -> None:
-        self.measures: JsonObject = {}
+    measures: JsonObject = {}
 
     def see(self, subject: Subject) -> None:
         """Look at one row as it streams by."""
@@ -185,7 +183,6 @@ class SingleRowCheck(QualityCheck):
     """A check that looks at each row alone: `fault` gives a note on what is wrong, or None."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.pile = Pile()
 
     def fault(self, subject: Subject) -> str | None:

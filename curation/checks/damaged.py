@@ -38,7 +38,6 @@ class MalformedLines(QualityCheck):
     reason = "These lines cannot be read; nothing of them would be in the dataset."
 
     def __init__(self) -> None:
-        super().__init__()
         self.pile = Pile()
 
     def reject(self, reject: Reject) -> None:
@@ -97,7 +96,6 @@ class Truncated(QualityCheck):
     action = "queue"
 
     def __init__(self) -> None:
-        super().__init__()
         self.open = Pile()
         self.cut = Pile()
         self.prose = 0

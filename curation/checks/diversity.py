@@ -125,7 +125,6 @@ class Spread(QualityCheck):
     reason = "One source holds nearly all rows."
 
     def __init__(self) -> None:
-        super().__init__()
         self.questions: Counter[int] = Counter()
         self.answers: Counter[int] = Counter()
         self.turns: Counter[int] = Counter()

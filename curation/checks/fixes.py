@@ -201,23 +201,25 @@ def undo_import(store: Store, project: Project, settings: Settings, event: Event
     Raises Refusal if somebody decided one of them, a frozen version holds one, or a sample that people began was
     drawn from them and others.
     """
+
+    def stays(why: str, way: str = "rung data check") -> Refusal:
+        return Refusal(f"{event.ref} stays: {why}", way, where=event.ref)
+
     with store.write(alone=True) as connection:
         source = find_source(connection, event.ref, event.detail["sha256"], event.detail["role"])
         names = {row_id(number): decided for number, decided in decided_rows(connection, source).items()}
         if first := next((name for name, decided in names.items() if decided), ""):
-            raise Refusal(f"{event.ref} stays: {first} is decided.", f"rung review undo {first}", where=event.ref)
+            raise stays(f"{first} is decided.", f"rung review undo {first}")
         for path in sorted(project.datasets.glob("*/manifest.json")):
             if any(row.get("id") in names for row in read_manifest(path.parent).rows):
-                why = f"{path.parent.name} is frozen from it."
-                raise Refusal(f"{event.ref} stays: {why}", "rung data check", where=event.ref)
+                raise stays(f"{path.parent.name} is frozen from it.")
         for plan in plans_of(connection, source):
             if covers_others(connection, plan, source) and is_begun(connection, plan):
-                why = "a sample that was drawn from it and other files is under review."
-                raise Refusal(f"{event.ref} stays: {why}", "rung data check", where=event.ref)
+                raise stays("a sample that was drawn from it and other files is under review.")
         gone = delete_source(connection, source)
         store.event("unimport", actor, str(event.id), {"file": event.ref, "rows": gone}, connection=connection)
     refresh_queue(store, settings)
-    return f"{event.ref}: {gone:,} row{'s' * (gone != 1)} taken back."
+    return f"{event.ref}: {counted(gone, 'row')} taken back."
 
 
 def _last_import(store: Store) -> Event | None:

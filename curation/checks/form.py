@@ -141,7 +141,7 @@ class Language(QualityCheck):
         if len(known) < FEWEST_ROWS:
             return
         counts = Counter(known.values())
-        self.measures[part] = dict(counts.most_common())
+        self.measures = {**self.measures, part: dict(counts.most_common())}
         common, count = counts.most_common(1)[0]
         if count < limit("majority_language") * len(known):
             return

@@ -44,7 +44,6 @@ class Balance(QualityCheck):
     reason = "A class with few rows is neither learnt nor measured."
 
     def __init__(self) -> None:
-        super().__init__()
         self.counts: Counter[str] = Counter()
 
     def see(self, subject: Subject) -> None:
@@ -93,7 +92,6 @@ class Constant(QualityCheck):
     reason = "A model that always gives this answer would score as well."
 
     def __init__(self) -> None:
-        super().__init__()
         self.answers: Counter[int] = Counter()
         self.first: dict[int, str] = {}
 
@@ -132,7 +130,6 @@ class Spelling(QualityCheck):
     action = "queue"
 
     def __init__(self) -> None:
-        super().__init__()
         self.spellings: dict[str, Counter[str]] = defaultdict(Counter)
 
     def see(self, subject: Subject) -> None:

@@ -185,8 +185,6 @@ class Suspects(Leaks):
 
 
 def _leak_evidence(leak: Leak, one: Subject, other: Subject) -> FindingEvidence:
-    note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer"
-    more = [leak.evidence.why] if leak.evidence.why else []
+    note = f"{leak.kind}, {leak.score:.2f}, {leak.answer} answer" + (f", {why}" if (why := leak.evidence.why) else "")
     shared = [f"in both: {leak.evidence.shared}"] if leak.evidence.shared else []
-    texts = [*shown_texts(one.example, other.example), *shared]
-    return evidence_of(", ".join([note, *more]), one, other, score=leak.score, texts=texts)
+    return evidence_of(note, one, other, score=leak.score, texts=[*shown_texts(one.example, other.example), *shared])

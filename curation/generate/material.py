@@ -86,14 +86,9 @@ class DraftMaterial:
             return ()
         return tuple(sorted(counts, key=lambda answer: (counts[answer], answer)))
 
-    def accepted(self, strategy: str) -> list[StoredRow]:
-        """Return drafts of this strategy that a reviewer kept, the newest first."""
-        return [row for row in reversed(self.drafts) if row.is_reviewed and row.meta.get("strategy") == strategy]
-
-    def refused(self, strategy: str) -> list[StoredRow]:
-        """Return drafts of this strategy that a reviewer rejected, the newest first."""
-        found = (row for row in reversed(self.drafts) if row.state == "rejected")
-        return [row for row in found if row.meta.get("strategy") == strategy]
+    def drafts_of(self, strategy: str) -> list[StoredRow]:
+        """Return the drafts of this strategy, the newest first."""
+        return [row for row in reversed(self.drafts) if row.meta.get("strategy") == strategy]
 
 
 def gather(store: Store, project: Project, settings: Settings) -> DraftMaterial:

@@ -139,7 +139,8 @@ class Strategy(ABC):
 
 def kept_pairs(material: DraftMaterial, strategy: str) -> list[tuple[str, str]]:
     """Return drafts that reviewers kept, with the text they were made from; an edited one as the edit left it."""
-    pairs = [(str(row.meta.get("seed_text", "")), last_user(row)) for row in material.accepted(strategy)[:3]]
+    kept = [row for row in material.drafts_of(strategy) if row.is_reviewed]
+    pairs = [(str(row.meta.get("seed_text", "")), last_user(row)) for row in kept[:3]]
     return [(before, after) for before, after in pairs if before]
 
 
@@ -154,7 +155,7 @@ def warned(material: DraftMaterial, strategy: str) -> str:
 
     A small model copies a counter-example that it is shown (benchmarks/learning.py).
     """
-    refused = material.refused(strategy)
+    refused = [row for row in material.drafts_of(strategy) if row.state == "rejected"]
     reasons = [material.reasons.get(row.decision or 0, "") for row in refused]
     if material.reasons_alone:
         told = [reason for reason, _ in Counter(filter(None, reasons)).most_common(3)]
