@@ -96,20 +96,22 @@ def test_no_registry_is_one_plain_message(cache: Path, monkeypatch: pytest.Monke
 
 
 OFFLINE = """
+import sys
+from chat.local.load import find_model
 from chat.open import open_local
 from workspace.settings import ModelSettings
-print(open_local(ModelSettings()).name)
+print(find_model("embedded")[0], open_local(ModelSettings(base=sys.argv[1])).name)
 """
 
 
-def test_no_hub_is_asked(loopback: Any, embedded: Path) -> None:
+def test_no_hub_is_asked(loopback: Any, embedded: Path, small: Path) -> None:
     loopback.say((500, "nothing here"))
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
     environment = {**os.environ, **dict.fromkeys(names, loopback.url), "NO_PROXY": "", "no_proxy": ""}
     environment.pop("HF_HUB_OFFLINE", None)
-    command = [sys.executable, "-c", OFFLINE]
+    command = [sys.executable, "-c", OFFLINE, str(small)]
     done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.startswith(module.NAME) and done.stderr == "" and loopback.requests == [], done.stderr
+    assert done.stdout.startswith(f"{embedded} llama (") and done.stderr == "" and not loopback.requests, done.stderr
 
 
 UNTOLD = """

@@ -115,8 +115,7 @@ def test_a_bigger_model_on_another_server_is_an_arm_that_is_never_chosen(served,
 
 
 def test_power_needs_no_model(served):
-    shown = rung(served, "evaluate", "--power", "--json")
-    table = json.loads(shown.stdout)
+    table = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     assert table["trainings"] == 1
     assert json.loads(rung(served, "evaluate", "--power", "--seeds", "3", "--json").stdout)["trainings"] == 3

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from vouched import rewrite
 
 from chat.local.embed import packaged_folder
+from curation.example import Example, chat_row
 from evaluation.measurement_report import Report
 from rung.cli import build_app
 from rung.tui.app import RungApp
@@ -242,7 +243,6 @@ def test_what_was_not_measured_is_not_released(project, rung, measure, form):
     {"Grüße an ALLE  dort": "x", "ok": "y", "a b c": "z", "日本語 の 文": "x", "... !!!": "y"},
 ])  # fmt: skip
 def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
-    from curation.example import Example, chat_row
     from evaluation.bench import DevRows
     from training.release.classifier import write_words
     from training.release.programs.predict import Classifier
@@ -264,10 +264,7 @@ def test_no_classifier_is_released_that_was_not_measured(project, rung, measure)
     shutil.rmtree(project.evaluations)
     measure("prompt,classical")
     with (project.datasets / "v001" / "train.jsonl").open("a") as file:
-        file.write(
-            json.dumps({"messages": [{"role": "user", "content": "more"}, {"role": "assistant", "content": "pin"}]})
-            + "\n"
-        )
+        file.write(json.dumps(chat_row("more", "pin")) + "\n")
     done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
     assert isinstance(done.exception, RungError)
     assert "changed" in done.exception.message or "rows" in done.exception.message

@@ -124,10 +124,8 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
         return EvalItem(1, (), question, answer)
 
     chunks = read_documents(tmp_path)
-    assert documents_with_pairs(chunks, [item("How do I block a lost card?", "call the bank")]) == {
-        "faq.md:1",
-        "faq.md:2",
-    }
+    found = documents_with_pairs(chunks, [item("How do I block a lost card?", "call the bank")])
+    assert found == {"faq.md:1", "faq.md:2"}
     assert documents_with_pairs(chunks, [item("How do I block a lost card?", "the end")]) == frozenset()
     assert documents_with_pairs(chunks, [item("Card?", "plastic")]) == frozenset(), "too short to be told from chance"
     assert documents_with_pairs([Passage("a:1", "a", "card? plastic")], [item("Card?", "plastic")]) == {"a:1"}

@@ -136,12 +136,8 @@ def test_the_ruling_at_twice_the_margin_is_said_where_the_margin_is_the_usual_on
 
 
 def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
-    found = rule(
-        scores(
-            [{"id": n, "baseline": {"few": min(n % 4, 1), "classical": 1}, "tuned": int(n % 9 > 1)} for n in range(80)]
-        ),
-        VerdictEvidence(chosen="few"),
-    )
+    made = [{"id": n, "baseline": {"few": min(n % 4, 1), "classical": 1}, "tuned": int(n % 9 > 1)} for n in range(80)]
+    found = rule(scores(made), VerdictEvidence(chosen="few"))
     assert found.verdict == "need_more_data" and found.items_to_settle
     assert "classifier (-22.5)" in sentences(found)[1]
     assert "advise" in after_verdict(found).command
