@@ -32,7 +32,6 @@ def open_model(
     guard: Guard | None = None,
     adapter: Path | None = None,
     batch: int = 24,
-    precision: Precision | None = None,
     progress: Progress | None = None,
     called: str = "",
 ) -> ChatModel:
@@ -43,7 +42,7 @@ def open_model(
     Raises RungError if the extra, the model or the key is missing, Refusal where the privacy answer forbids.
     """
     if settings.provider == "local":
-        return open_local(settings, adapter=adapter, batch=batch, precision=precision, progress=progress)
+        return open_local(settings, adapter=adapter, batch=batch, progress=progress)
     if adapter is not None:
         raise RungError(f"An adapter needs a local model; [model] provider is {settings.provider}.", where="rung.toml")
     if settings.base == "embedded":

@@ -53,10 +53,10 @@ class TokenPrice:
         """`price of 2026-04-30`, and whether it is too old to be relied on."""
         return f"price of {self.read}" + (f", expired on {self.expires}" if today > self.expires else "")
 
-    def worst(self, prompt_bytes: int, max_tokens: int, *, batch: bool = False) -> float:
+    def worst(self, prompt_bytes: int, max_tokens: int) -> float:
         """Return the most that a call can cost: no tokenizer makes more tokens than bytes."""
         dearest = max(self.input, self.cache_write)
-        return (prompt_bytes * dearest + max_tokens * self.output) / MILLION * (self.batch if batch else 1.0)
+        return (prompt_bytes * dearest + max_tokens * self.output) / MILLION
 
 
 def price_of(

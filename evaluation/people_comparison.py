@@ -182,10 +182,10 @@ class PeoplePreference(ArtefactPart):
     reasons: list[str]
 
 
-def items_for(half_width: float, spread: float = USUAL_SPREAD) -> int:
+def items_for(half_width: float) -> int:
     """Return items for an interval of about plus and minus `half_width`."""
     n = 10
-    while t_quantile(n + 1, (1 + CONFIDENCE) / 2) * spread / math.sqrt(n) > half_width and n < 100_000:
+    while t_quantile(n + 1, (1 + CONFIDENCE) / 2) * USUAL_SPREAD / math.sqrt(n) > half_width and n < 100_000:
         n += max(1, n // 50)
     return n
 

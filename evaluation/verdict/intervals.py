@@ -172,14 +172,12 @@ def half_width(of_items: float, degrees: float, confidence: float, again: Retrai
     return t_quantile(again.degrees(of_items, degrees), (1 + confidence) / 2) * math.sqrt(of_items + again.error)
 
 
-def score_interval(
-    scores: Sequence[float], confidence: float = CONFIDENCE, clusters: Sequence[str] | None = None
-) -> tuple[float, float]:
-    """Return the interval of one arm's score: Wilson's for independent 0/1 scores, else the module's, within [0, 1]."""
+def score_interval(scores: Sequence[float], clusters: Sequence[str] | None = None) -> tuple[float, float]:
+    """Return the 95% interval of a score: Wilson's for independent 0/1 scores, else the module's, within [0, 1]."""
     alone = clusters is None or len(set(clusters)) == len(clusters)
     if alone and is_binary(scores):
-        return wilson(round(math.fsum(scores)), len(scores), confidence)
-    return estimate(scores, clusters, (0.0, 1.0)).interval(confidence)
+        return wilson(round(math.fsum(scores)), len(scores))
+    return estimate(scores, clusters, (0.0, 1.0)).interval()
 
 
 def is_binary(scores: Sequence[float]) -> bool:
