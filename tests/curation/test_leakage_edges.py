@@ -78,8 +78,9 @@ def test_answers_are_the_same_from_eight_shared_shingles_of_ten_on(more: int, le
         fresh(24),
         *(fresh(n).translate(str.maketrans("0123456789", "abcdefghij")) for n in (24, more)),
     )
-    again = [Example(chat_row(f"{question} now", f"{label} {end}")), Example(chat_row(fresh(20), label))]
-    assert len(found(Example(chat_row(question, label)), *again).leaks) == leaks
+    for tested, learnt in ((label, f"{label} {end}"), (f"{label} {end}", label)):
+        again = [Example(chat_row(f"{question} now", learnt)), Example(chat_row(fresh(20), tested))]
+        assert len(found(Example(chat_row(question, tested)), *again).leaks) == leaks
 
 
 def test_two_short_spans_are_no_suspect_and_one_of_eight_words_is() -> None:
