@@ -49,7 +49,7 @@ def measure(units: Sequence[Unit], *, seed: int = 13) -> Agreement:
     two = len(people) == 2
 
     def value(some: Sequence[Unit]) -> float | None:
-        return cohen_kappa(pairs_of(some)) if two else krippendorff_alpha(some)
+        return cohen_kappa([(unit[people[0]], unit[people[1]]) for unit in some]) if two else krippendorff_alpha(some)
 
     low, high = bootstrap(kept, value, seed=seed)
     agreed = [len(set(unit.values())) == 1 for unit in kept]
@@ -69,12 +69,6 @@ def measure(units: Sequence[Unit], *, seed: int = 13) -> Agreement:
         reviewers=tuple(people),
         prevalence={label: n / labels.total() for label, n in sorted(labels.items())},
     )
-
-
-def pairs_of(units: Sequence[Unit]) -> list[tuple[str, str]]:
-    """Return the two labels of each unit, always in the same order of people."""
-    people = sorted({name for unit in units for name in unit})
-    return [(unit[people[0]], unit[people[1]]) for unit in units if len(unit) == 2]
 
 
 def cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:

@@ -56,7 +56,8 @@ def open_engine(project: Project, settings: Settings) -> tuple[Engine, str]:
         _claim(engine, where, settings.project.name or project.name)
         return engine, where
     file = project.database_file
-    if may_write(file):
+    # opening it to find out would drop SQLite's locks on it: https://www.sqlite.org/howtocorrupt.html, 2.2
+    if not file.exists() or os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         try:
             return _ready(*_sqlite(file), file)
         except RungError as error:
@@ -297,13 +298,6 @@ MARKS = ("readonly", "unable to open")
 """Messages of SQLite when it cannot write what it needs."""
 State = tuple[tuple[int, int, int] | None, ...]
 """Inode, size and last change of each file; None for one that is not there."""
-
-
-def may_write(path: Path) -> bool:
-    """True if this account may write this file, or the file does not exist. Opening it to find out would drop SQLite's
-    locks on it: https://www.sqlite.org/howtocorrupt.html, 2.2
-    """
-    return not path.exists() or os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def reading_engine(path: Path) -> Engine:

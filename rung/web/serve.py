@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections import Counter
@@ -64,7 +65,9 @@ def host_names(web: WebSettings) -> set[str]:
         names.add(urlsplit(web.url).hostname or "")
     if not is_loopback(web.host):
         own = socket.gethostname()
-        names |= {own, own.split(".")[0], f"{own.split('.')[0]}.local"} | _own_addresses(own)
+        names |= {own, own.split(".")[0], f"{own.split('.')[0]}.local"}
+        with contextlib.suppress(OSError):
+            names |= {str(found[4][0]).split("%")[0] for found in socket.getaddrinfo(own, None)}
     return names - {"", *ANY}
 
 
@@ -152,13 +155,6 @@ def reached(web: WebSettings, port: int, link: str | None, invite: str | None) -
         yield f"Links: {invite}   (a second call replaces the link; --revoke ends it)"
     else:
         yield "No login: everybody on this machine reviews under your name."
-
-
-def _own_addresses(own: str) -> set[str]:
-    try:
-        return {str(found[4][0]).split("%")[0] for found in socket.getaddrinfo(own, None)}
-    except OSError:
-        return set()
 
 
 MOST = 256
