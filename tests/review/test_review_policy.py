@@ -194,3 +194,10 @@ def test_a_name_that_acts_on_a_terminal_is_refused(make_desk):
     with pytest.raises(RungError) as told:
         known_reviewer(make_desk().store, "a\x1b[31m")
     assert told.value.found == "a\x1b[31m"
+
+
+def test_rows_sent_back_are_decided_again_by_anyone(make_desk):
+    desk = make_desk(candidates=1)
+    settle(desk, "dana", "approve")
+    desk.store.queue(["r-000001"], "contradiction", "contradictions")
+    assert settle(desk, "dana", "reject").state == "rejected"
