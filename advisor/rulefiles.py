@@ -169,6 +169,7 @@ class Reader:
         if not fine:
             return
         unless = entry.get("unless", [])
+        parts = [self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)]
         effect = {key: value for key, value in entry.items() if key not in COMMON}
         if "passes" in effect:
             effect["passes"] = self._condition(effect["passes"], place)
@@ -177,9 +178,7 @@ class Reader:
                 id=entry["id"],
                 kind=kind,
                 when=when,
-                unless=tuple(
-                    self._condition(part, place) for part in ([unless] if isinstance(unless, dict) else unless)
-                ),
+                unless=tuple(parts),
                 because=entry["because"],
                 short=entry.get("short", ""),
                 source=tuple(entry["source"]),

@@ -78,6 +78,15 @@ def test_the_line_is_that_of_the_rule(tmp_path: Path) -> None:
     assert "rules/own.toml line 11" in refused(tmp_path, need() + need(when="nothing = 1").replace("team-need", "b"))
 
 
+def test_what_a_rule_does_not_apply_to_is_checked_before_what_passes_its_gate(tmp_path: Path) -> None:
+    gate = next(
+        part for part in (rules_folder() / "gates.toml").read_text().split("\n\n") if "prompt_effort_days" in part
+    )
+    text = gate.replace("prompt_effort_days", "effort").replace("gate-prompt-week", "ours")
+    message = refused(tmp_path, text + '\nunless = [{ taks = "chat" }]\n')
+    assert 0 < message.index('"taks"') < message.index('"effort"')
+
+
 def test_two_rules_that_contradict_need_an_order(tmp_path: Path) -> None:
     status = """
 [[status]]
