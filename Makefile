@@ -44,7 +44,7 @@ layers:
 	$(BIN)/lint-imports
 
 slow: $(READY) ## Tests that take over 20 s or an environment of their own, and properties on new examples
-	$(BIN)/pip install --quiet -e ".[dev,ray]" mlflow-skinny
+	$(BIN)/pip install --quiet -e ".[dev,ray]" tensorboardX mlflow-skinny
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --import-mode=importlib"
 	$(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile=search $(WORKERS) -o addopts="-q --strict-markers --import-mode=importlib"
 

@@ -142,6 +142,11 @@ def test_a_target_that_the_model_does_not_have_is_named(ready: Project):
         plan_of(ready, targets="q_prj")
 
 
+def test_a_misspelt_tracker_is_named(ready: Project):
+    with pytest.raises(InputError, match='"tensorboard"'):
+        plan_of(ready, report_to='["tensorbored"]')
+
+
 def test_the_values_of_the_sources_snippet_are_taken_as_they_are_in_silence(ready: Project):
     own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
            "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
