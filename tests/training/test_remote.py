@@ -18,6 +18,7 @@ from sshd import SERVER, Sshd
 
 from curation.store import open_store
 from rung import __version__
+from training.remote import box as sent
 from training.remote.connection import LineLost, _put, open_box, root_there
 from training.remote.following import unpack_home
 from training.runs import LIVE, curve, find_run, read_run
@@ -312,6 +313,26 @@ def test_its_time_is_over_there_though_nobody_is_connected(far: Project, rung, b
     wait_until(lambda: read_run(there(box)).state == "stopped")
     done = rung("runs", "watch", "R-001")
     assert find_run(far, "R-001").state == "stopped", done.stderr
+
+
+def test_the_timer_is_the_one_that_was_sent_whatever_rung_is_there(tmp_path):
+    """An older Rung on the machine has no such timer, and nobody would see that none runs."""
+    older = tmp_path / "older" / "training"
+    older.mkdir(parents=True)
+    (older / "__init__.py").touch()
+    (older / "runs.py").write_text("def is_alive(folder):\n    return (folder / 'alive').exists()\n")
+    run = tmp_path / "R-001"
+    run.mkdir()
+    (run / "alive").touch()
+    (run / "run.json").write_text('{"pid": null}')
+    begin = "import sys; from pathlib import Path; exec(sys.stdin.read(), names := {'__name__': 'box'}); "
+    begin += f"names['_set_timer'](Path({str(run)!r}), 0.2)"
+    program, environment = Path(sent.__file__).read_text(), {**os.environ, "PYTHONPATH": str(older.parent)}
+    subprocess.run([REAL, "-c", begin], input=program, text=True, check=True, env=environment)
+    try:
+        wait_until(lambda: list(run.glob("control")) and (run / "control").read_text() == "stop\n")
+    finally:
+        (run / "alive").unlink()
 
 
 @pytest.mark.slow

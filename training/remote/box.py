@@ -212,9 +212,16 @@ def _set_timer(folder: Path, seconds: float) -> None:
         return
     ends = time.time() + seconds
     (folder / TIMER).write_text(str(ends))
-    code = f"from training.remote import box; box.end_at(box.Path({str(folder)!r}), {ends!r})"
-    none, command = subprocess.DEVNULL, [sys.executable, "-P", "-c", code]
-    subprocess.Popen(command, stdin=none, stdout=none, stderr=none, start_new_session=True)
+    if os.fork():
+        return
+    os.setsid()
+    os.closerange(3, 1024)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    with contextlib.suppress(BaseException):
+        _end_at(folder, ends)
+    os._exit(0)
 
 
 def _is_set(folder: Path, ends: float) -> bool:
@@ -224,8 +231,7 @@ def _is_set(folder: Path, ends: float) -> bool:
     return False
 
 
-def end_at(folder: Path, ends: float) -> None:
-    """Stop the run at this time, in epoch seconds, unless another timer was set; kill it where it does not end."""
+def _end_at(folder: Path, ends: float) -> None:
     from training.runs import is_alive
 
     time.sleep(min(5.0, max(0.0, ends - time.time())))
