@@ -141,10 +141,11 @@ class _RowPass:
             else Ran(name=check.name, title=check.title, rows=finding.rows if finding else 0, reason=check.unseen)
             for check, finding in found
         ]
+        whole = [check for check, _ in self.ended if not check.was_stopped]
         return Checkup(
             checks=tuple(ran),
             findings=in_order([finding for _, finding in found if finding]),
-            measures={check.name: check.measures for check in self.checks if check.measures},
+            measures={check.name: check.measures for check in whole if check.measures},
             sampled=self.sampler.sampled,
             stopped=self.stopped,
             seconds=round(time.monotonic() - self.started, 3),
