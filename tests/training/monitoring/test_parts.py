@@ -162,7 +162,7 @@ def test_each_of_them_sees_a_real_change():
     before = [random.Random(n).randrange(6) for n in range(60)]
     later = [value + 4 for value in before]
     for name in ("differ", "higher", "ranks", "spread"):
-        assert p_of(name, later, before, 1) <= 0.01
+        assert 0 < p_of(name, later, before, 1) <= 0.01
     assert higher(before, later, 1)[1] > 0.9 and ranks_higher(before, later, 1) > 0.9
 
 

@@ -233,6 +233,15 @@ def test_whoever_wrote_it_text_calls_and_a_cut_end_are_the_same(reply):
     ]
 
 
+def test_an_answer_that_was_cut_ends_in_one_word_whoever_wrote_it():
+    for word in ("max_tokens", "MAX_TOKENS", "length"):
+        for line in (
+            {"messages": ASKED, "response": "a", "finish_reason": word},
+            {"messages": ASKED, "response": {"content": "a", "stop_reason": word}},
+        ):
+            assert read_part(line).said.finish == "length"
+
+
 def test_calls_and_results_of_tools_in_a_request_are_kept():
     items = [*ASKED, ITEMS[0], ITEMS[2], {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}]
     messages = read_part({"input": items, "response": "b"}).messages
