@@ -16,6 +16,10 @@ from workspace.json_types import JsonObject
 CALLS = ("chat", "text_completion", "generate_content", "completion")
 """Operations that are one call of a model; agents and tools have spans of their own around them."""
 FAILED = ("2", "STATUS_CODE_ERROR", "ERROR")
+USAGE = {
+    "prompt_tokens": ("input_tokens", "prompt_tokens"),
+    "completion_tokens": ("output_tokens", "completion_tokens"),
+}
 
 
 def spans_in(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -44,8 +48,8 @@ def _logged(span: Mapping[str, Any]) -> JsonObject:
     choices = [
         {"index": n, "message": each, "finish_reason": each.pop("finish_reason", end)} for n, each in enumerate(said)
     ]
-    start = "gen_ai.usage."
-    usage = {key.removeprefix(start): value for key, value in found.items() if key.startswith(start)}
+    usage = {ours: next((found[f"gen_ai.usage.{n}"] for n in names if f"gen_ai.usage.{n}" in found), None)
+             for ours, names in USAGE.items()}  # fmt: skip
     status = first(span, "status.code", "status.status_code")
     failed = str(status) in FAILED
     return {

@@ -329,6 +329,7 @@ def export(*spans):
 
 def test_a_span_is_a_request_with_its_answer():
     structured = {**CHAT, "gen_ai.input.messages": TRACE_ASKED, "gen_ai.output.messages": TRACE_SAID}
+    structured["gen_ai.usage.prompt_tokens"] = 99  # the older name, beside the one of today
     flat = {"gen_ai.request.model": "house", "gen_ai.prompt.0.role": "system", "gen_ai.prompt.0.content": "Be short.",
             "gen_ai.prompt.1.role": "user", "gen_ai.prompt.1.content": "What is E11?",
             "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": "Diabetes.",
