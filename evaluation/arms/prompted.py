@@ -113,7 +113,7 @@ def retrieved(material: ArmMaterial) -> list[Variant]:
     if material.choosing > ENOUGH_TO_TELL:
         settings.insert(1, (2 * k, material.instructions[0]))
     return [
-        with_found(alone(prompt), {"k": n, **({"search": way} if way else {})}, index)
+        with_found(alone(prompt), {"k": n, "prompt": prompt_name(prompt), **({"search": way} if way else {})}, index)
         for way, index in row_indexes(material)
         for n, prompt in settings
     ]
@@ -145,7 +145,7 @@ def with_found(
         return with_examples(render_first(turns), None, near, before=passages(shown(turns)))
 
     found = shown if documents is not None else None
-    return Variant({**first.settings, **settings}, render, prompt=first.prompt, shown=found)
+    return Variant(settings, render, prompt=first.prompt, shown=found)
 
 
 def passages(chunks: Sequence[Passage]) -> str:
@@ -168,7 +168,7 @@ def rag(material: ArmMaterial) -> list[Variant]:
         return []
     found = passage_indexes(material.documents, material.meanings)
     return [
-        with_found(alone(prompt), {"passages": PASSAGES, "search": way}, documents=index)
+        with_found(alone(prompt), {"passages": PASSAGES, "prompt": prompt_name(prompt), "search": way}, documents=index)
         for way, index in found
         for prompt in material.instructions
     ]
@@ -186,12 +186,13 @@ def combined(material: ArmMaterial) -> list[Variant]:
     """One: all that there is; a second one searches rows and passages by meaning, where that is wanted."""
     if not (material.examples or material.documents):
         return []
-    best, settings = alone(material.instructions[-1]), {"k": material.retrieved if material.examples else 0}
+    best = alone(material.instructions[-1])
+    settings = {"k": material.retrieved if material.examples else 0, "passages": PASSAGES, **best.settings}
     ways = zip(row_indexes(material), passage_indexes(material.documents, material.meanings), strict=True)
     return [
         with_found(
             best,
-            {**settings, "passages": PASSAGES, **({"search": way} if way else {})},
+            {**settings, **({"search": way} if way else {})},
             rows if material.examples else None,
             documents if material.documents else None,
         )
@@ -215,7 +216,8 @@ def tuned_rag(
     system_prompt: str | None, documents: Sequence[Passage], meanings: Meanings | None = None
 ) -> list[Variant]:
     """Return the run's own instruction and 4 passages; by meaning too, where that is wanted."""
+    own = tuned(system_prompt)[0]
     return [
-        with_found(tuned(system_prompt)[0], {"passages": PASSAGES, "search": way}, documents=index)
+        with_found(own, {**own.settings, "passages": PASSAGES, "search": way}, documents=index)
         for way, index in passage_indexes(documents, meanings)
     ]

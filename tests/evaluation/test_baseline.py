@@ -81,6 +81,8 @@ def test_the_whole_ladder(whole):
     assert report.n == 36 and all(arm.n == 36 and arm.low <= arm.score <= arm.high for arm in report.arms)
     assert by_name["prompt"].validation_forms.keys() == {"free", "held"}
     assert by_name["rag"].extra["retrieval_recall"] == 1.0
+    told = {name: " ".join(by_name[name].settings) for name in ("retrieved", "rag", "combined")}
+    assert told == {"retrieved": "k prompt", "rag": "passages prompt search", "combined": "k passages prompt"}
     assert by_name["bigger_model"].settings["model"] == "bigger-1" and by_name["bigger_model"].score == 1.0
     test = [o for o in read_outcomes(folder / "outputs.jsonl") if o.split == "test"]
     assert [o.item for o in test if o.arm == "rag"] == list(range(1, 37))
