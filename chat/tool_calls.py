@@ -169,7 +169,7 @@ def claude_turns(turns: Sequence[Turn]) -> list[JsonObject]:
 
 def openai_tools(tools: Any) -> list[JsonObject]:
     """Return a row's tools as OpenAI takes them."""
-    return [{"type": "function", "function": each} for each in functions_of(tools)]
+    return [{"type": "function", "function": each} for each in _with_schemas(tools)]
 
 
 def claude_tools(tools: Any) -> list[JsonObject]:
@@ -179,18 +179,22 @@ def claude_tools(tools: Any) -> list[JsonObject]:
             **{key: value for key, value in each.items() if key in ("name", "description")},
             "input_schema": each["parameters"],
         }
-        for each in functions_of(tools)
+        for each in _with_schemas(tools)
     ]
 
 
 def functions_of(tools: Any) -> Iterator[JsonObject]:
-    """Yield each tool's name, description and parameters, whichever of the two makers' forms a row has."""
+    """Yield each tool's name, description and schema (`parameters` or `input_schema`), as the row has them."""
     for tool in tools if isinstance(tools, list) else ():
-        inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
-        if isinstance(inner, Mapping):
-            made = dict(inner)
-            schema = made.pop("input_schema", None) or made.get("parameters") or {"type": "object", "properties": {}}
-            yield {**made, "parameters": schema}
+        made = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        if isinstance(made, Mapping):
+            yield dict(made)
+
+
+def _with_schemas(tools: Any) -> Iterator[JsonObject]:
+    for made in functions_of(tools):
+        schema = made.pop("input_schema", None) or made.get("parameters") or {"type": "object", "properties": {}}
+        yield {**made, "parameters": schema}
 
 
 def _numbered(turns: Any) -> Iterator[JsonObject]:

@@ -67,6 +67,12 @@ def test_a_call_that_no_tool_takes_is_wrong_even_where_the_row_expects_it(made, 
     assert item_metric("tool_name").of_row(line, line, "", TOOLS) == 1
 
 
+@pytest.mark.parametrize("tool", [{"name": "pay"}, {"function": {"name": "pay", "parameters": {}}}])
+def test_a_tool_that_names_no_parameters_takes_any_arguments(tool):
+    line = '[{"name": "pay", "arguments": ["Ann", 3]}]'
+    assert item_metric("tool_call").of_row(line, line, "", [tool]) == 1
+
+
 def rows(count, seed):
     for n in range(count):
         made = {"id": f"c{n}", "type": "function",
