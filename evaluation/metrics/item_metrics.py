@@ -53,7 +53,8 @@ def passes(output: str, tests: str) -> float:
     """Pass or not. Fenced blocks are run where there are some, else all of it. Raises RungError without tests."""
     if not tests.strip():
         raise RungError('metric = "code": a test row has no key "tests" with Python that checks the answer.')
-    return float(run_code("\n".join(FENCE.findall(output)) or output, tests).passed)
+    blocks = FENCE.findall(output)
+    return float(run_code("\n".join(blocks) if blocks else output, tests).passed)
 
 
 def _not_alone(output: str, expected: str) -> float:

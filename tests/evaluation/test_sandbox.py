@@ -213,5 +213,6 @@ def test_nothing_runs_where_it_cannot_run_apart(tmp_path):
 def test_the_metric_runs_what_stands_in_fences_and_needs_tests():
     answer = "Here:\n```python\ndef f():\n    return 1\n```\nDone."
     assert passes(answer, "assert f() == 1") == 1.0 and passes(answer, "assert f() == 2") == 0.0
+    assert passes("Nothing to do:\n```python\n```", "assert True") == 1.0, "a fence may be empty"
     with pytest.raises(RungError, match='"tests"'):
         passes(answer, "")
