@@ -25,6 +25,16 @@ class Clock:
         return self.now
 
 
+def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twice(make_desk, rows_of):
+    desk = make_desk(own=2)
+    desk.store.add(rows_of(2, 10), role="test")
+    first = take(desk, "dana")
+    assert (first.role, first.id) == ("test", "r-000003")
+    assert take(desk, "dana").token == first.token
+    assert take(desk, "mo").id == "r-000004"
+    assert take(desk, "dana", holding=[first.id]).id == "r-000001"
+
+
 def test_every_verdict_and_its_state(make_desk, url: str):
     desk = make_desk(url=url, candidates=5)
     assert settle(desk, "dana", "approve").state == "approved"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from deciding import settle, take
@@ -29,6 +30,8 @@ def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: 
 def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk, rows_of):
     desk = make_desk(sample=20, own=100)
     progress(desk)
+    dataset = desk.settings.dataset.model_copy(update={"seed": 14})  # not the usual one
+    desk = replace(desk, settings=desk.settings.model_copy(update={"dataset": dataset}))
     desk.store.add(rows_of(100, 100), role="pool")
     progress(desk)
     assert [(plan.population, plan.size) for plan in plans(desk.store)] == [(200, 20)]
