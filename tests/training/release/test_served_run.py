@@ -51,7 +51,7 @@ def project(built: Path, tiny: Path, tmp_path: Path) -> Project:
     made = Project(tmp_path / "clinic")
     shutil.copytree(built, made.root)
     toml = made.settings_file.read_text().replace("epochs = 2", "epochs = 40").replace("1e-3", "1e-2")
-    made.settings_file.write_text(f'{toml}[model]\nbase = "{tiny}"\nmax_tokens = 16\n')
+    made.settings_file.write_text(f'{toml}[model]\nbase = "{tiny}"\n')
     done = rung("train", cwd=made.root)
     assert done.returncode == 0, done.stderr
     return made
