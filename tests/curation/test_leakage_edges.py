@@ -205,6 +205,13 @@ def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the
         assert bool(report.leaks or report.suspects) is not is_template, (items, share)
 
 
+def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
+    test = Example(chat_row(fresh(5), fresh(3)))
+    train = [Example(chat_row(f"{fresh(12)} {test.question} {fresh(12)}", fresh(3))) for _ in range(9)]
+    report = found(test, *train)
+    assert not report.leaks and len(report.suspects) == 3
+
+
 def test_questions_of_few_words_and_their_answers_in_a_text_row_leak() -> None:
     test = [Example(chat_row(fresh(size), "monks")) for size in (1, 2, 3, 4)]
     train = [*(row() for _ in range(40)), *(Example({"text": f"{fresh(9)} Q: {e.question} A: monks"}) for e in test)]
