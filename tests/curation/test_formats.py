@@ -150,6 +150,7 @@ OBJECT = st.recursive(
 @given(lines=st.lists(st.tuples(GAP, OBJECT, SPELLED), min_size=1, max_size=4))
 @example(lines=[("", '{"a":"\\u003a","b":1,"b":2}', '"a"')])
 @example(lines=[("", '{"b\\\\":1,"b\\\\":2}', '"a"')])
+@example(lines=[("", '{"a" :1,"a":2}', '"a"')])
 @example(lines=[("", '{"a"  :1,"a":2}', '"a"')])
 @example(lines=[("", '{"a":"\\u0000"}', '"a"')])
 @tries(1000)
