@@ -13,6 +13,7 @@ from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
+from workspace.errors import Refusal
 from workspace.settings import load_settings
 
 
@@ -107,7 +108,7 @@ def test_a_few_new_items_make_no_fresh_test_set_and_mostly_new_ones_do(project, 
 
 
 def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, model, baseline, kit):
-    """Its own version's rows choose."""
+    """Its own version's rows choose; a version whose test items it was trained on is refused."""
     evaluate(project, settings, "R-001")
     kit.freeze_by_hand(project, "v002", test=kit.rows_of(kit.PLACES, " at noon today"), train=kit.rows_of(["there"]))
     check_unseen(project, settings, "R-001", "v001", "v002")
@@ -117,6 +118,9 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
     run_evaluation(bench, "R-001", "Topic.")
     fresh = newest_verdict(project, "R-001")[1]
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
+    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
+    with pytest.raises(Refusal, match=r"v001.* 24 .*v003"):
+        check_unseen(project, settings, "R-001", "v001", "v003")
 
 
 def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
