@@ -226,7 +226,7 @@ def test_a_long_list_is_not_held_while_it_is_written(monkeypatch: pytest.MonkeyP
         output.emit({"list": ({"number": n, "text": "word " * 20} for n in range(20_000))})
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert most < 1 << 20, most
+    assert most < 1 << 21, most  # held, it takes 4.5 MB
 
 
 def test_a_second_command_in_one_process_begins_anew(
