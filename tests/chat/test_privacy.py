@@ -1,11 +1,13 @@
 """Privacy: data that may leave the machine, with a real client and a real server on loopback as the remote one."""
 
+import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from chat.open import open_model
-from chat.privacy import Guard, Override, is_own, privacy_answers, project_guard, trains
+from chat.privacy import Guard, Override, SentCalls, is_own, privacy_answers, project_guard, trains
 from chat.protocols import Ask
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -124,3 +126,13 @@ def test_this_machine_and_own_hosts_by_name_by_port_and_by_address():
     assert is_own("gpu.internal:8000", ["http://gpu.internal:8000/v1"])
     assert not is_own("gpu.internal:9000", ["gpu.internal:8000"])
     assert not is_own("evilgpu.internal", ["gpu.internal"])
+
+
+def test_what_brought_no_reply_is_told_with_all_that_it_cost_and_the_most_that_it_may_have(tmp_path: Path) -> None:
+    path = tmp_path / "sent.jsonl"
+    lines = [("answered", None), ("broke", None), ("broke", 0.1), ("broke", None), ("broke", 0.2), ("killed", None)]
+    path.write_text("".join(json.dumps({"key": key, "cost_usd": cost}) + "\n" for key, cost in lines))
+    costs: dict[str, float | None] = {"answered": 0.25, "free": None}
+    lost, doubtful = SentCalls(path).notes(["answered", "broke", "killed"], costs)
+    assert " $0.3000" in lost and " $0.2500" in doubtful and "1 call " in doubtful
+    assert SentCalls(path).notes(["answered"], costs) == []
