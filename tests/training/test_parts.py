@@ -12,7 +12,6 @@ from curation.example import Example, chat_row
 from evaluation.metrics.item_metrics import item_metric
 from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
-from training.run import session as loading
 from training.run.base_model import BF16, choose_precision
 from training.run.failures import sentence
 from training.run.inputs import answers
@@ -24,72 +23,12 @@ from workspace.errors import Refusal
 ROWS = [
     Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")),
     Example(chat_row("DM2", "E11 none none")),
-    Example(
-        {
-            "messages": [
-                {"role": "user", "content": "One?"},
-                {"role": "assistant", "content": "Two."},
-                {"role": "user", "content": "Three?"},
-                {"role": "assistant", "content": "Four, five."},
-            ]
-        }
-    ),
 ]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tiny):
-    from training.run.base_model import load_tokenizer
-
-    return load_tokenizer(str(tiny))
 
 
 def recipe(tiny, **values) -> Recipe:
     usual = {"base": str(tiny), "method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4}
     return Recipe(**{**usual, "epochs": 1, "steps": 4, "max_length": 256, **values})
-
-
-def trainer(kind, tiny, rows: list[Example], tmp_path, made: Recipe | None = None, **more):
-    from datasets import Dataset
-    from trl import SFTConfig
-
-    from training.run.base_model import load_base, load_tokenizer
-    from training.run.building import adapter_config
-
-    made = made or recipe(tiny)
-    tokenizer = load_tokenizer(str(tiny))
-    table = Dataset.from_list(answers(tokenizer, rows, None, 256, tmp_path).columns)
-    config = SFTConfig(
-        output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none", seed=0, disable_tqdm=True,
-        per_device_train_batch_size=made.batch, gradient_accumulation_steps=made.accumulation, logging_steps=1,
-        learning_rate=made.learning_rate, max_length=None, save_strategy="no", **{"num_train_epochs": 1, **more},
-    )  # fmt: skip
-    return kind(
-        model=load_base(made),
-        args=config,
-        train_dataset=table,
-        eval_dataset=table,
-        processing_class=tokenizer,
-        peft_config=adapter_config(made),
-    )
-
-
-def test_rows_are_tokenised_and_masked_as_trl_does(tokenizer, tiny, tmp_path):
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
-
-    from training.run.base_model import load_base
-
-    table = [{"prompt": [dict(m) for m in r.asked], "completion": [dict(r.messages[-1])]} for r in ROWS]
-    theirs = SFTTrainer(
-        model=load_base(recipe(tiny)),
-        args=SFTConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to="none"),
-        train_dataset=Dataset.from_list(table),
-        processing_class=tokenizer,
-    ).train_dataset
-    ours = [tokenise(tokenizer, number, row, None) for number, row in enumerate(ROWS, 1)]
-    assert [t.ids for t in ours] == theirs["input_ids"]
-    assert [t.labels for t in ours] == theirs["labels"]
 
 
 def test_the_system_prompt_of_a_run_replaces_the_rows_own():
@@ -99,45 +38,8 @@ def test_the_system_prompt_of_a_run_replaces_the_rows_own():
     assert [t["role"] for t in with_system(turns, "")] == ["user"]
 
 
-def test_rows_that_are_too_long_are_left_out_whole_and_listed(tokenizer, tmp_path):
-    found = answers(tokenizer, ROWS, None, len(tokenise(tokenizer, 1, ROWS[0], None).ids), tmp_path).encoded
-    assert found.too_long == [2, 3] or found.too_long == [3]
-    assert all(t.labels[-2] == tokenizer.eos_token_id for t in found.rows)
-
-
 def many(count) -> list[Example]:
     return [Example(chat_row(" ".join(["word"] * (1 + n % 7)), f"E1{n % 4} eye both")) for n in range(count)]
-
-
-def test_loss_and_gradients_are_those_of_plain_trl(tiny, tmp_path):
-    import torch
-    from trl import SFTTrainer
-
-    from training.run.trainer import AnswerTrainer
-
-    seen = []
-    for kind in (SFTTrainer, AnswerTrainer):
-        made = trainer(kind, tiny, many(8), tmp_path)
-        batch = next(iter(made.get_eval_dataloader()))
-        made.model.train()
-        loss = made.compute_loss(made.model, dict(batch))
-        loss.backward()
-        grads = torch.cat([p.grad.flatten() for p in made.model.parameters() if p.grad is not None])
-        seen.append((float(loss), grads))
-    assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5)
-    assert torch.allclose(seen[0][1], seen[1][1], rtol=1e-3, atol=1e-6)
-
-
-def test_four_rows_at_once_and_two_by_two_make_the_same_step(tiny, tmp_path):
-    from training.run.trainer import AnswerTrainer
-
-    seen = []
-    for batch, accumulation in ((4, 1), (2, 2)):
-        shaped = recipe(tiny, batch=batch, accumulation=accumulation)
-        made = trainer(AnswerTrainer, tiny, many(8), tmp_path, shaped)
-        made.train()
-        seen.append([line["loss"] for line in made.state.log_history if "loss" in line])
-    assert seen[0] == pytest.approx(seen[1], rel=1e-4)
 
 
 def test_rows_of_like_length_go_together_and_every_row_once_an_epoch():
@@ -214,37 +116,6 @@ def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked
     assert words.decode(found.labels[len(start) :]) == trained
 
 
-@pytest.fixture
-def base(tmp_path):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 12, "num_attention_heads": 4}
-    LlamaForCausalLM(LlamaConfig(vocab_size=64, max_position_embeddings=32, **shape)).save_pretrained(tmp_path)
-    return tmp_path
-
-
-def loaded(base):
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
-
-
-def told_while_loading(base):
-    told = []
-    with loading.told_by_layer(lambda done, of: told.append((done, of))):
-        loaded(base)
-    return told
-
-
-def test_each_layer_is_told_and_all_of_them_at_the_end(base, monkeypatch):
-    """No faster than a person reads, unless that is wanted."""
-    told = told_while_loading(base)
-    assert told[0] == (0, 12) and told[-1] == (12, 12) and len(told) < 6
-    monkeypatch.setattr(loading, "EVERY", 0.0)
-    told = told_while_loading(base)
-    assert told == [*((done, 12) for done in range(12)), (12, 12)]
-
-
 TORCH = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.99 GiB of which 1.39 GiB is "
     "free. Including non-PyTorch memory, this process has 22.60 GiB memory in use. Of the allocated memory 21.90 GiB "
@@ -274,9 +145,10 @@ def test_a_full_memory_is_told_with_what_was_needed_and_what_there_is(error, fig
         assert expected in sentence(RuntimeError(error), tmp_path) and expected not in told
 
 
-def test_packed_rows_have_the_loss_and_gradients_of_unpacked_ones_and_rows_that_see_each_other_are_found_out(
+def test_packed_rows_have_the_loss_and_gradients_of_plain_ones_and_rows_that_see_each_other_are_found_out(
     tiny, tmp_path
 ):
+    """Those of transformers: the same for rows one by one, packed, and in steps of two halves."""
     import torch
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
@@ -290,16 +162,27 @@ def test_packed_rows_have_the_loss_and_gradients_of_unpacked_ones_and_rows_that_
     sampler = ValidationAnswers(tokenizer, many(2), packed, metric)
     made = build(load_base(packed), sampler, (items, items), precision="fp32", folder=tmp_path)
     rows = [made.train_dataset[place] for place in range(6)]
-    seen, apart, unpacked = [], made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)
-    for collate in (apart, unpacked):
-        made.model.eval()
-        losses, row = made.answer_losses(made.model, collate(rows))
-        losses.mean().backward()
+    apart, unpacked = made.data_collator, DataCollatorForLanguageModeling(pad_token_id=2)
+    made.model.eval()
+
+    def step(losses) -> tuple[float, torch.Tensor]:
+        """Return a loss and the gradients that it gives."""
+        loss = sum(losses)
+        loss.backward()
         grads = torch.cat([p.grad.flatten() for p in made.model.parameters() if p.grad is not None])
         made.model.zero_grad()
-        seen.append((losses.tolist(), row.tolist(), grads))
-    assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[0][1] == seen[1][1]
-    assert torch.allclose(seen[0][2], seen[1][2], rtol=1e-3, atol=1e-6)
+        return float(loss), grads
+
+    plain, grads = step([made.model(**unpacked(rows)).loss])
+    trained = sum(label != IGNORED for row in rows for label in row["labels"][1:])
+    whole = [made.compute_loss(made.model, collate(rows)) for collate in (apart, unpacked)]
+    halves = [made.compute_loss(made.model, apart(half), num_items_in_batch=trained) for half in (rows[:2], rows[2:])]
+    for losses in (whole[:1], whole[1:], halves):
+        loss, own = step(losses)
+        assert loss == pytest.approx(plain, rel=1e-5) and torch.allclose(own, grads, rtol=1e-3, atol=1e-6)
+    assert made.model_accepts_loss_kwargs, "so the trainer counts a whole step for each half"
+    belongs = [made.answer_losses(made.model, collate(rows))[1].tolist() for collate in (apart, unpacked)]
+    assert belongs[0] == belongs[1]
     made.data_collator = lambda rows: {name: apart(rows)[name] for name in ("input_ids", "labels")}  # as one row
     with pytest.raises(Refusal, match="packed"):
         check_apart(made, unpacked)

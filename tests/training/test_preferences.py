@@ -98,6 +98,7 @@ def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, se
     for values in (
         {"packing": "true", "method": "prefix"},
         {"packing": "true", "objective": "dpo"},
+        {"loss": "all", "objective": "dpo"},
         {"objective": "reward", "method": "prompt"},
         {"objective": "reward", "method": "qlora"},
         {"method": "adalora", "epochs": "1"},

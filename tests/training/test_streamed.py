@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from clinic import made_up
 from families import chain
-from pydantic import ValidationError
+from later import datasets
 
 from chat.local.embedded import embedded_folder
 from curation.example import Example, chat_row
@@ -47,21 +47,16 @@ def odd(tmp_path):
     return path
 
 
-def test_streamed_rows_are_those_of_the_file(odd):
-    plain = [json.loads(line) for line in odd.read_text().split("\n") if line]
-    lines = StreamedRows(odd)
-    assert len(lines) == len(plain) == 703
-    assert [row.row for row in lines] == plain
-    assert [lines[place].row for place in (0, 400, 702, -1)] == [plain[place] for place in (0, 400, 702, -1)]
-    assert [row.row for row in lines[698:]] == plain[698:]
-
-
-def test_streamed_tokens_are_those_of_rows_in_memory(odd, tiny):
+def test_streamed_rows_and_tokens_are_those_of_rows_in_memory(odd, tiny):
     tokenizer, lines = load_tokenizer(str(tiny)), StreamedRows(odd)
-    limit = 70
+    plain = [Example(json.loads(line)) for line in odd.read_text().split("\n") if line]
+    assert list(lines) == plain and len(lines) == 703 and lines[-1] == plain[-1] and lines[698:] == plain[698:]
+    lengths = [len(tokenise(tokenizer, number, row, None).ids) for number, row in enumerate(plain, 1)]
+    limit = sorted(lengths)[-10]
     for make in (answers, lambda *given: questions(*given, tests=False)):
-        held, stored = (make(tokenizer, some, None, limit, odd.parent) for some in (list(lines), lines))
-        assert held.encoded.too_long == stored.encoded.too_long != []
+        held, stored = (make(tokenizer, some, None, limit, odd.parent) for some in (plain, lines))
+        assert held.encoded.too_long == [number for number, length in enumerate(lengths, 1) if length > limit] != []
+        assert stored.encoded.too_long == held.encoded.too_long
         assert held.encoded.eos_trained == stored.encoded.eos_trained > 500
         assert list(held.encoded.rows) == list(stored.encoded.rows)
         assert held.encoded.rows[501] == stored.encoded.rows[501] and held.encoded.rows[:3] == stored.encoded.rows[:3]
@@ -163,22 +158,16 @@ def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recip
     trained = [token for token in both.columns[3]["labels"] if token != -100]
     assert tokenizer.decode(trained, skip_special_tokens=True).strip() == rows[0].answer
     assert "X" not in tokenizer.decode(both.columns[3]["input_ids"])[:40]  # the task's system prompt is not theirs
+    stored = replace(items, columns=datasets.Dataset.from_list(list(items.columns)))
+    for some, count in ((rows, 7), ([], 3)):
+        table: Any = with_replay(stored, some, tokenizer, recipe, tmp_path).columns
+        assert hasattr(table, "features") and len(table) == count, "rows in a file stay there"
+    assert with_replay(stored, rows, tokenizer, recipe, tmp_path).columns[3] == both.columns[3]
 
     (tmp_path / FILE).write_bytes(kept.splitlines(keepends=True)[0])
     assert [row.question for row in replayed(recipe, tmp_path)] == [
         json.loads(kept.splitlines()[0])["messages"][0]["content"]
     ]
-
-
-def test_rows_in_a_file_stay_there(recipe: Recipe, tmp_path):
-    from datasets import Dataset
-
-    tokenizer = load_tokenizer(recipe.base)
-    items = answers(tokenizer, ROWS, None, recipe.max_length, tmp_path)
-    stored = replace(items, columns=Dataset.from_list(list(items.columns)))
-    both = with_replay(stored, ROWS[:1], tokenizer, recipe, tmp_path)
-    assert isinstance(both.columns, Dataset) and len(both.columns) == 4 and both.columns[3] == both.columns[0]
-    assert len(with_replay(stored, [], tokenizer, recipe, tmp_path).columns) == 3, "no answer was whole"
 
 
 CALL = {"type": "function", "id": "abcdefghi", "function": {"name": "pay", "arguments": {"to": "Ann"}}}
@@ -216,8 +205,8 @@ def with_template():
 
 
 def pieces(tokenizer, row, loss="all"):
-    """Return the trained pieces, as the preview of `rung plan --tokens` shows them."""
-    shown = show(tokenizer, tokenise(tokenizer, 1, Example(row), None, loss))
+    """Return the trained pieces of what a run is given, as the preview of `rung plan --tokens` shows them."""
+    shown = show(tokenizer, answers(tokenizer, [Example(row)], None, 256, Path(), loss).encoded.rows[0])
     return [text for text, is_trained in shown.pieces if is_trained]
 
 
@@ -252,17 +241,3 @@ def test_a_turn_that_is_marked_as_untrained_stays_so(with_template):
     assert pieces(with_template("qwen2_5"), row) == EXACT["qwen2_5"][1:]
     assert trained(row_of(Example(row), None), "all") == [False, False, False, False, True, False, True]
     assert trained(row_of(Example(row), None), "last") == [False] * 6 + [True]
-
-
-def test_what_a_run_is_given_holds_the_turns(with_template, tmp_path):
-    words, row = with_template("qwen2_5"), Example({"messages": TALK})
-    items = answers(words, [row], None, 256, tmp_path, "all")
-    assert items.columns[0]["labels"] == tokenise(words, 1, row, None, "all").labels
-
-
-def test_only_supervised_tuning_trains_every_turn():
-    values = {"base": "b", "method": "lora", "rank": 4, "alpha": 8, "learning_rate": 1e-2, "batch": 4, "epochs": 1,
-              "steps": 4, "max_length": 64, "loss": "all"}  # fmt: skip
-    assert Recipe(**values).loss == "all" and json.loads(Recipe(**values).model_dump_json())["loss"] == "all"
-    with pytest.raises(ValidationError, match="sft"):
-        Recipe(**values, objective="dpo")
