@@ -50,16 +50,6 @@ def test_the_frozen_rows_the_plan_and_the_receipt_go_along_and_the_test_set_stay
         assert receipt["gates"][0]["name"] == "decision" and receipt["run"] == f"export-{kind}"
 
 
-def test_the_machine_gate_is_written_down_and_not_asked(
-    ready: Project, settings: Settings, planned: Path, tmp_path: Path
-) -> None:
-    planned.write_text(planned.read_text().replace("max_length = ", "max_length = 8000000 # "))
-    bundle = packed(ready, settings, planned)
-    machine = bundle.clearance.gates[-1]
-    assert machine.name == "machine" and machine.passed is False
-    assert "machine" in (write_export(ready, settings, bundle, "trl", tmp_path / "x")[0].read_text())
-
-
 def test_a_closed_gate_stops_the_export_and_an_override_goes_along_with_its_name(
     ready: Project, settings: Settings, planned: Path
 ) -> None:
@@ -68,25 +58,30 @@ def test_a_closed_gate_stops_the_export_and_an_override_goes_along_with_its_name
         packed(ready, settings, planned)
     bundle = packed(ready, settings, planned, overrides=[override("decision", "priya", "contract")])
     assert [o.by for o in bundle.clearance.overrides] == ["priya"]
+    planned.write_text(planned.read_text().replace("max_length = ", "max_length = 8000000 # "))
+    machine = packed(ready, settings, planned, overrides=bundle.clearance.overrides).clearance.gates[-1]
+    assert (machine.name, machine.passed) == ("machine", False), "written down and not asked"
 
 
-def test_an_exported_receipt_starts_no_run(ready: Project, settings: Settings, planned: Path, tmp_path: Path) -> None:
-    write_export(ready, settings, packed(ready, settings, planned), "trl", tmp_path / "out")
-    with pytest.raises(Refusal):
-        admit(Path(shutil.copytree(tmp_path / "out", ready.runs / "export-trl")))
-
-
-def test_a_folder_that_is_no_export_is_left_alone(
+def test_an_export_takes_no_other_folder_starts_no_run_and_is_not_uploaded_against_the_privacy_answer(
     ready: Project, settings: Settings, planned: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    bundle = packed(ready, settings, planned)
+    bundle, out = packed(ready, settings, planned), tmp_path / "out"
     with pytest.raises(InputError, match="mine"):
         write_export(ready, settings, bundle, "trl", tmp_path / "mine")
-    write_export(ready, settings, bundle, "trl", tmp_path / "out")
-    write_export(ready, settings, bundle, "axolotl", tmp_path / "out")
-    assert not (tmp_path / "out" / "train.py").exists()
+    write_export(ready, settings, bundle, "trl", out)
+    with pytest.raises(Refusal):
+        admit(Path(shutil.copytree(out, ready.runs / "export-trl")))
+    write_export(ready, settings, bundle, "axolotl", out)
+    assert not (out / "train.py").exists()
+    said = ready.answers_file.read_text().replace('privacy = "none"', 'privacy = "no_external_api"')
+    ready.answers_file.write_text(said)
+    with pytest.raises(Refusal) as refused:
+        write_export(ready, settings, bundle, "openai", tmp_path / "sent")
+    assert refused.value.where == "privacy" and not (tmp_path / "sent").exists()
+    write_export(ready, settings, bundle, "trl", out)
 
 
 def test_rows_over_the_length_are_left_out_and_listed_not_cut(
@@ -138,15 +133,6 @@ def test_an_option_of_before_is_read_as_its_word_and_says_so(
     assert told.out == "" and (today.split()[0] in told.err) == (before != today)
 
 
-def test_earlier_answers_weigh_nothing_for_openai(ready: Project, settings: Settings, planned: Path) -> None:
-    turns = [("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
-    row = row_of(Example({"messages": [{"role": r, "content": c} for r, c in turns]}), None)
-    bundle = packed(ready, settings, planned)
-    many = Bundle(bundle.plan, bundle.base, True, bundle.clearance, {"train": [row] * 10, "validation": []})
-    first = json.loads(files_of(many, "openai")["train.jsonl"].splitlines()[0])["messages"]
-    assert [m.get("weight") for m in first] == [None, 0, None, None]
-
-
 def test_every_limit_that_openai_sets_is_held_against_the_rows_at_once() -> None:
     good = json.dumps(row_of(Example(chat_row("q", "a")), None))
     long = json.dumps(row_of(Example(chat_row("q" * 70_000, "a")), None))
@@ -157,19 +143,6 @@ def test_every_limit_that_openai_sets_is_held_against_the_rows_at_once() -> None
     assert sum("train.jsonl:3" in text for text in found) == 2
     assert not faults("train.jsonl", "\n".join([good] * 10), limits())
     assert faults("train.jsonl", "\n".join([good] * 10), {**limits(), "max_bytes": 100})
-
-
-def test_the_privacy_answer_keeps_rows_from_a_file_that_is_made_to_be_uploaded(
-    ready: Project, settings: Settings, planned: Path, tmp_path: Path
-) -> None:
-    bundle = packed(ready, settings, planned, "openai")
-    said = ready.answers_file.read_text().replace('privacy = "none"', 'privacy = "no_external_api"')
-    ready.answers_file.write_text(said)
-    with pytest.raises(Refusal) as refused:
-        write_export(ready, settings, bundle, "openai", tmp_path / "out")
-    assert refused.value.where == "privacy"
-    assert not (tmp_path / "out").exists()
-    write_export(ready, settings, bundle, "trl", tmp_path / "out")
 
 
 def test_rows_that_must_not_train_others_go_where_the_terms_were_read_lately(ready: Project) -> None:

@@ -171,7 +171,7 @@ def test_packed_rows_have_the_loss_and_gradients_of_plain_ones_and_rows_that_see
         loss.backward()
         grads = torch.cat([p.grad.flatten() for p in made.model.parameters() if p.grad is not None])
         made.model.zero_grad()
-        return float(loss), grads
+        return loss.item(), grads
 
     plain, grads = step([made.model(**unpacked(rows)).loss])
     trained = sum(label != IGNORED for row in rows for label in row["labels"][1:])

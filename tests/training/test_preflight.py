@@ -225,23 +225,16 @@ def laid_out(project: Project, planned, texts) -> tuple[Spec, dict[str, list[str
 
 
 def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
-    spec, _ = laid_out(small, replan(), ["lr=1e-4,1e-3", "rank=4,64"])
+    planned = replan()
+    spec, _ = laid_out(small, planned, ["lr=1e-4,1e-3", "rank=4,64"])
     assert [t.values for t in spec.trials][1] == {"learning_rate": 1e-4, "rank": 64}
     high = spec.trials[1].recipe
     assert high.rank == 64 and high.rslora and high.alpha == 32
     taken, whole = budget(spec)
     assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
-
-
-def test_values_set_for_this_plan_alone_hold_in_every_combination(small: Project, replan):
-    planned = replan()
     settings = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
-    spec = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
-    assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in spec.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
-
-
-def test_values_that_do_not_fit_are_all_named(small: Project, replan):
-    planned = replan()
+    alone = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
+    assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in alone.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
     with pytest.raises(InputError) as refused:
         laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
     assert {p.where for p in refused.value.problems} == {"learning_rate=fast", "rank=0"}

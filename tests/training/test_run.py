@@ -49,6 +49,8 @@ def test_a_run_finishes_and_leaves_all_its_files(unbroken):
     assert all(line.keys() >= {"loss", "rate", "grad_norm", "tokens_per_second"} for line in steps)
     assert steps[0].keys() >= {"memory_mib", "eta_seconds"}
     assert losses(folder)[-1][1] < losses(folder)[0][1] - 0.3
+    loading = [(line["done"], line["of"]) for line in curve(folder) if line["kind"] == "loading"]
+    assert loading == [(2, 2)], "every layer of the base was told"
 
 
 def test_the_preflight_shows_that_only_the_answer_is_trained(unbroken):

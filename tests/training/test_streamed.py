@@ -15,7 +15,7 @@ from later import datasets
 from chat.local.embedded import embedded_folder
 from curation.example import Example, chat_row
 from evaluation.forgetting import safety, suite
-from training.export.bundle import row_of, trained
+from training.export.bundle import row_of, trained, weighted
 from training.plan.objective import StreamedRows, replay_questions, rows_of
 from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
@@ -241,3 +241,5 @@ def test_a_turn_that_is_marked_as_untrained_stays_so(with_template):
     assert pieces(with_template("qwen2_5"), row) == EXACT["qwen2_5"][1:]
     assert trained(row_of(Example(row), None), "all") == [False, False, False, False, True, False, True]
     assert trained(row_of(Example(row), None), "last") == [False] * 6 + [True]
+    sent = weighted(row_of(Example(row), None), "last")["messages"]
+    assert [turn.get("weight") for turn in sent] == [None, None, 0, None, 0, None, None], "as providers are told"
