@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -16,13 +15,10 @@ import pytest
 
 from chat.local import embedded as module
 from chat.local.embedded import embedded_folder, embedded_model, embedded_state
-from chat.local.load import find_model
 from chat.local.model import LocalModel
-from chat.protocols import Ask
 from workspace.errors import RungError
 
 TOP = Path(__file__).resolve().parents[2]
-PROSE = "The liver is a large organ in the abdomen. It makes bile, stores sugar and removes poisons from the blood."
 
 
 def test_the_five_things_are_put_right(local: LocalModel, embedded: Path) -> None:
@@ -33,19 +29,6 @@ def test_the_five_things_are_put_right(local: LocalModel, embedded: Path) -> Non
     assert sum(p.numel() for p in local.loaded.model.parameters()) == 134_515_008
     pieces = [local.loaded.tokenizer.decode([t]) for t in local.loaded.tokenizer.encode("E11.9 2026")]
     assert pieces == ["E", "1", "1", ".", "9", " ", "2", "0", "2", "6"], "digits stand alone"
-
-
-def test_it_expects_prose_and_not_scrambled_words(local: LocalModel) -> None:
-    words = PROSE.split()
-    asks = [Ask(({"role": "user", "content": "Write about the liver."},))] * 2
-    (prose, n), (scrambled, m) = local.loglikelihoods(asks, [PROSE, " ".join(sorted(words, key=lambda w: w[::-1]))])
-    assert math.exp(-prose / n) < 80 and math.exp(-scrambled / m) > 20 * math.exp(-prose / n)
-
-
-def test_its_state_is_told(embedded: Path) -> None:
-    state = embedded_state(verify=True)
-    assert (state.state, state.path, state.bytes > 500_000_000) == ("ready", embedded, True)
-    assert find_model("embedded") == (str(embedded), False)
 
 
 @pytest.fixture

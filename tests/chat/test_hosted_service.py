@@ -5,14 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from hosted_replies import HELLO, client, message
-from scripted import Scripted
+from hosted_replies import HELLO, claude_batch, client, message
 
 from chat.batching import Batches, sent_batches
 from chat.claude import Claude
 from chat.hosted import Hosted
 from chat.protocols import Ask, ChatError, Reply
-from workspace.errors import RungError
 
 pytestmark = pytest.mark.usefixtures("keys")
 
@@ -70,10 +68,7 @@ def test_a_model_near_its_end_brings_a_notice(loopback):
 
 
 def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback, tmp_path):
-    counts = {"processing": 0, "succeeded": 1, "errored": 1, "canceled": 0, "expired": 1}
-    batch = {"id": "batch_1", "type": "message_batch", "processing_status": "ended", "request_counts": counts,
-             "created_at": "2026-11-25T00:00:00Z", "expires_at": "2026-11-26T00:00:00Z", "ended_at": None,
-             "archived_at": None, "cancel_initiated_at": None, "results_url": loopback.url + "/v1/results"}  # fmt: skip
+    batch = claude_batch(loopback.url, 3, ended=True)
     results = [
         {"custom_id": "b", "result": {"type": "errored", "error": {
             "type": "error", "request_id": "r", "error": {"type": "invalid_request_error", "message": "too long"}}}},
@@ -97,12 +92,6 @@ def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback, tmp_
     found = dict(batches.results(sent, {key: HELLO for key in sent.orders}))
     assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and isinstance(found["d"], ChatError)
     assert set(found) == {"b", "c", "d"} and sent_batches(tmp_path) == []
-
-
-def test_a_model_that_is_not_behind_a_server_takes_no_batch(tmp_path):
-    with pytest.raises(RungError) as refused:
-        Batches(Scripted(["x"]), tmp_path)
-    assert refused.value.where == "--batch"
 
 
 INTERRUPTED = """

@@ -29,12 +29,6 @@ def test_it_knows_the_capital_of_france(local: LocalModel) -> None:
     assert reply.stopped == "end" and reply.cost_usd == 0.0 and reply.output_tokens == 7
 
 
-def test_four_hundred_labels_and_a_single_one(local: LocalModel) -> None:
-    labels = tuple(f"E{code:02d} {organ} {side}" for code in range(100) for organ in ("eye", "skin") for side in "lr")
-    one, other = local.answer([ask("T1DM", choices=labels), ask("x", choices=("no",))])
-    assert len(labels) == 400 and one.text in labels and other.text == "no"
-
-
 def test_a_temperature_is_drawn_by_seed_whatever_else_is_in_the_batch(local: LocalModel) -> None:
     def draw(seed: int) -> Ask:
         return Ask(({"role": "user", "content": "Say a word."},), 6, meta={"temperature": 1.0, "seed": seed})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat.open import open_model
-from chat.privacy import Guard, Override, SentCalls, is_own, privacy_answers, project_guard, trains
+from chat.privacy import Guard, SentCalls, is_own, privacy_answers, project_guard, trains
 from chat.protocols import Ask
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
@@ -33,30 +33,6 @@ def claude(url="") -> ModelSettings:
     return ModelSettings(base="claude-x", provider="anthropic", base_url=url)
 
 
-def test_nothing_is_sent_where_the_answer_forbids(project: Project, loopback):
-    project.answers_file.write_text('privacy = "no_external_api"\n')
-    with pytest.raises(Refusal) as caught:
-        open_model(claude(loopback.url), guard=project_guard(project, Settings()))
-    assert caught.value.exit_code == 1 and loopback.requests == []
-    assert "privacy = no_external_api" in caught.value.message and "--provider local" in caught.value.hint
-
-
-def test_the_answer_is_read_again_before_each_call(project: Project, loopback):
-    def answer_and_change_the_mind(handler, request):
-        project.answers_file.write_text('privacy = "no_external_api"\n')
-        return 200, ANSWER
-
-    loopback.say(answer_and_change_the_mind)
-    one_at_a_time = claude(loopback.url).model_copy(update={"workers": 1})
-    model = open_model(one_at_a_time, guard=project_guard(project, Settings()))
-    came = []
-    with pytest.raises(Refusal, match="no_external_api"):
-        came += [reply for _, reply in model.stream([HELLO] * 3)]  # type: ignore[attr-defined]
-    with pytest.raises(Refusal, match="no_external_api"):
-        model.answer([HELLO])
-    assert len(loopback.requests) == 1
-
-
 def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback):
     loopback.say((200, ANSWER))
     model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
@@ -78,13 +54,6 @@ def test_own_hosts_and_this_machine_are_free(project: Project, loopback):
     elsewhere = ModelSettings(base="m", provider="openai", base_url="http://gpu.example:8000/v1")
     with pytest.raises(Refusal, match=r"gpu\.example:8000"):
         open_model(elsewhere, guard=project_guard(project, Settings()))
-
-
-def test_an_override_is_named(project: Project, loopback):
-    project.answers_file.write_text('privacy = "no_external_api"\n')
-    loopback.say((200, ANSWER))
-    guard = project_guard(project, Settings(), Override("mo", "public rows only"))
-    assert open_model(claude(loopback.url), guard=guard).answer([HELLO])[0].text == "Hello."
 
 
 def test_no_training_needs_a_dated_entry(project: Project):
