@@ -14,14 +14,10 @@ from advisor.interview import (
     LONG_WAY,
     SHORT_WAY,
     SHORTEST_WAY,
-    askable,
     effects,
     hanging_rules,
     moot,
-    more_questions,
     next_question,
-    progress,
-    sheet,
 )
 from advisor.rulefiles import load_rulebook
 
@@ -91,15 +87,6 @@ def test_what_recommends_from_own_data_is_asked_for_live_systems() -> None:
     assert question is not None
 
 
-def test_what_was_measured_is_not_asked() -> None:
-    answers = from_table({"task": "chat", "prompting": "insufficient"})
-    asked = askable(BOOK, answers)
-    assert "examples" in asked
-    measured = answers.with_changes(examples=200, answered={"examples": {"from": "measured", "by": "rung"}})
-    assert "examples" not in askable(BOOK, measured)
-    assert progress(BOOK, measured).asked == 2
-
-
 def test_what_became_moot_is_kept() -> None:
     answers = from_table({"task": "classification", "prompting": "insufficient", "examples": 600, "classes": 5})
     assert "classes" not in moot(BOOK, answers)
@@ -123,17 +110,3 @@ def test_why_do_you_ask_shows_the_rules_that_hang_on_it() -> None:
     rules = {rule.id for rule in hanging_rules(BOOK, "examples")}
     assert {"too-few-examples", "examples-in-hand", "gate-reviewed-only", "size-style"} <= rules
     assert all(hanging_rules(BOOK, key) for key in FACTS if key not in ("wants", "incumbent_model"))
-
-
-def test_only_what_can_change_something_is_asked_after_the_opening() -> None:
-    answers = from_table({"task": "chat", "prompting": "works"})
-    assert next_question(BOOK, answers) is None
-    assert progress(BOOK, answers).enough
-    assert more_questions(BOOK, answers)
-
-
-def test_the_sheet_has_words_and_an_example_for_each_answer() -> None:
-    for entry in sheet(BOOK):
-        assert entry["text"].endswith("?") or "(0 to 1)" in entry["text"]
-        assert entry["why"] and entry["sets"] == [entry["id"]]
-        assert all(answer["text"] and answer["example"] for answer in entry["answers"])

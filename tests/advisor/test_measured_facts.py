@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from advisor.answer_file import from_table, record_measured, record_said
+from advisor.answer_file import from_table
 from advisor.answers import UNASKED
 from advisor.decide import decide
 from advisor.decision import Decision
@@ -79,12 +78,3 @@ def test_what_is_volunteered_is_never_an_open_question() -> None:
         assert not named & UNASKED
     back = advised(HOUSE, **SHORT, **ROWS, classifier="works")
     assert any(change["question"] == "classifier" for change in back.would_change)
-
-
-@pytest.mark.parametrize("by", ["", "sam"])
-def test_a_second_measurement_keeps_who_said_the_answer(tmp_path: Path, by: str) -> None:
-    path = tmp_path / "answers.toml"
-    record_said(path, {"examples": 5}, by)
-    for count in (601, 602):
-        note = record_measured(path, {"examples": count}, "rung baseline").answered["examples"]
-        assert (note["said"], note["said_by"], note["by"]) == (5, by, "rung baseline")
