@@ -1,8 +1,6 @@
 """Hosted models: streams, the cache, counts before money is spent, notices, batches."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from hosted_replies import HELLO, claude_batch, client, message
@@ -92,39 +90,3 @@ def test_a_batch_comes_back_by_its_ids_and_a_part_leaves_the_rest(loopback, tmp_
     found = dict(batches.results(sent, {key: HELLO for key in sent.orders}))
     assert "too long" in str(found["b"]) and "expired" in str(found["c"]) and isinstance(found["d"], ChatError)
     assert set(found) == {"b", "c", "d"} and sent_batches(tmp_path) == []
-
-
-INTERRUPTED = """
-import os, random, signal, threading, time
-from chat.calls import several
-from chat.protocols import Ask, Reply
-
-draw = random.Random(1)
-signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-
-
-def one(ask):
-    answered.append(ask)
-    time.sleep(draw.random() * 0.002)
-    return Reply("", 0, 0, 0.0)
-
-
-interrupts = 0
-for trial in range(300):
-    answered, came = [], 0
-    signal.setitimer(signal.ITIMER_REAL, draw.random() * 0.02 + 1e-4)
-    try:
-        for _ in several(one, (Ask((), n) for n in range(1, 60)), 4, threading.Event()):
-            came += 1
-    except KeyboardInterrupt:
-        interrupts += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    assert came == len(answered), (trial, came, len(answered))
-print(interrupts)
-"""
-
-
-def test_an_interrupt_at_any_moment_loses_no_reply_and_hangs_nothing():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0 and int(done.stdout) > 100, done.stderr
