@@ -123,17 +123,7 @@ def test_largest_shapes_fit_and_one_more_does_not():
         )
 
 
-@pytest.mark.parametrize(
-    ("memory_gb", "model"),
-    [
-        (8, "Qwen3-4B"),
-        (16, "Qwen3-8B"),
-        (48, "Qwen3-32B"),
-        (80, "Llama-3.3-70B"),
-        (None, "SmolLM2-135M-Instruct"),
-        (0.5, ""),
-    ],
-)
+@pytest.mark.parametrize(("memory_gb", "model"), [(16, "Qwen3-8B"), (None, "SmolLM2-135M-Instruct"), (0.5, "")])
 def test_base_model_for_a_card(memory_gb, model):
     assert getattr(base_for(memory_gb), "id", "") == model
 
