@@ -38,46 +38,29 @@ GPT2 = {
     "eos_token_id": 2,
 }
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+TIED = {"tie_word_embeddings": True}
+EXPERTS = {"num_experts": 6, "moe_intermediate_size": 40}
 EVERY = {
     "llama 2": ("LlamaConfig", BASE),
     "llama 3": ("LlamaConfig", GQA),
-    "llama, tied with biases": (
-        "LlamaConfig",
-        {**WIDE, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True},
-    ),
+    "llama, tied with biases": ("LlamaConfig", {**WIDE, **TIED, "attention_bias": True, "mlp_bias": True}),
     "mistral": ("MistralConfig", GQA),
     "ministral": ("MinistralConfig", {**GQA, "head_dim": 8, "layer_types": ["full_attention"] * 3}),
     "ministral3": ("Ministral3Config", {**WIDE, "rope_parameters": ROPE}),
     "mixtral": ("MixtralConfig", {**GQA, "num_local_experts": 4}),
     "qwen2": ("Qwen2Config", GQA),
-    "qwen2.5, tied": ("Qwen2Config", {**GQA, "tie_word_embeddings": True}),
-    "qwen2_moe": (
-        "Qwen2MoeConfig",
-        {
-            **GQA,
-            "num_experts": 6,
-            "moe_intermediate_size": 40,
-            "shared_expert_intermediate_size": 72,
-            "mlp_only_layers": [1],
-        },
-    ),
+    "qwen2.5, tied": ("Qwen2Config", {**GQA, **TIED}),
+    "qwen2_moe": ("Qwen2MoeConfig", {**GQA, **EXPERTS, "shared_expert_intermediate_size": 72, "mlp_only_layers": [1]}),
     "qwen3": ("Qwen3Config", WIDE),
-    "qwen3_moe": ("Qwen3MoeConfig", {**WIDE, "num_experts": 6, "moe_intermediate_size": 40}),
-    "qwen3_moe, half dense": (
-        "Qwen3MoeConfig",
-        {**WIDE, "num_experts": 6, "moe_intermediate_size": 40, "decoder_sparse_step": 2},
-    ),
+    "qwen3_moe": ("Qwen3MoeConfig", {**WIDE, **EXPERTS}),
+    "qwen3_moe, half dense": ("Qwen3MoeConfig", {**WIDE, **EXPERTS, "decoder_sparse_step": 2}),
     "gemma": ("GemmaConfig", WIDE),
     "gemma2": ("Gemma2Config", WIDE),
     "gemma3": ("Gemma3TextConfig", WIDE),
     "phi": ("PhiConfig", BASE),
     "phi3": ("Phi3Config", GQA),
     "phi4": ("Phi3Config", {**GQA, "hidden_size": 80, "num_attention_heads": 10, "num_key_value_heads": 5}),
-    "phi4 mini, tied": (
-        "Phi3Config",
-        {**GQA, "tie_word_embeddings": True, "rope_parameters": {**ROPE, "partial_rotary_factor": 0.75}},
-    ),
-    "smollm2, tied": ("LlamaConfig", {**GQA, "tie_word_embeddings": True}),
+    "phi4 mini, tied": ("Phi3Config", {**GQA, **TIED, "rope_parameters": {**ROPE, "partial_rotary_factor": 0.75}}),
     "smollm3": ("SmolLM3Config", GQA),
     "olmo": ("OlmoConfig", GQA),
     "olmo2": ("Olmo2Config", GQA),
