@@ -44,10 +44,9 @@ HEADERS = {
 class HostGuard:
     """ASGI: refuses a foreign Host (400) or Origin (403), a body that is too large (413) or too slow (408)."""
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], *, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self.app = app
         self.hosts = frozenset(host.lower() for host in hosts)
-        self.body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check and answer one request."""
@@ -81,7 +80,7 @@ class HostGuard:
             return b"", too_large
         body = bytearray()
         try:
-            async with asyncio.timeout(self.body_seconds):
+            async with asyncio.timeout(BODY_SECONDS):
                 async for part in Request(scope, receive).stream():
                     body += part
                     if len(body) > MOST_BYTES:

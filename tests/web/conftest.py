@@ -39,30 +39,11 @@ Use E11.40 only if the note names no kind.
 ## 3.1 Injuries
 Laterality is always coded: <b>left</b> or right.
 """
-DIAGNOSES = (
-    ("Type 2 diabetes with peripheral neuropathy, painful, both feet", "E11.40"),
-    ("Fracture of the left distal radius after a fall on ice", "S52.502A"),
-    ("Community acquired pneumonia, no organism named", "J18.9"),
-    ("Essential hypertension, well controlled on one drug", "I10"),
-    ("Acute appendicitis with localised peritonitis", "K35.30"),
-    ("Migraine with aura, not intractable", "G43.109"),
-    ("Iron deficiency anaemia from chronic blood loss", "D50.0"),
-    ("Chronic kidney disease, stage 3b", "N18.32"),
-    ("Atrial fibrillation, paroxysmal", "I48.0"),
-    ("Asthma, moderate persistent, with exacerbation", "J45.41"),
-    ("Gout of the right ankle, cause unknown", "M10.071"),
-    ("Major depressive disorder, recurrent, moderate", "F33.1"),
-    ("Open wound of the scalp with a foreign body", "S01.02XA"),
-    ("Hypothyroidism after removal of the thyroid", "E89.0"),
-    ("Otitis media, suppurative, left ear", "H66.92"),
-    ("Gastro-oesophageal reflux without oesophagitis", "K21.9"),
-)
 
 
-def diagnosis(number: int) -> Example:
-    text, code = DIAGNOSES[number % len(DIAGNOSES)]
-    again = f" (visit {number // len(DIAGNOSES) + 1})" if number >= len(DIAGNOSES) else ""
-    return Example(chat_row(f"{text}{again}", code))
+def note(number: int) -> Example:
+    """A row that is near no other."""
+    return Example(chat_row(" ".join(f"w{number}x{k}" for k in range(12)), f"code {number}"))
 
 
 class Forms:
@@ -171,7 +152,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         opened.append(desk)
         shift = [0.0]
         desk = Desk(desk.store, desk.project, settings, lambda: time.time() + shift[0])
-        given = [diagnosis(number) for number in range(rows)] if isinstance(rows, int) else rows
+        given = [note(number) for number in range(rows)] if isinstance(rows, int) else rows
         desk.store.add(given, role="candidates", origin="generated")
         ticks = [0.0]
         return Site(desk, Door(desk, clock=lambda: ticks[0] + shift[0]), shift)

@@ -78,7 +78,10 @@ def test_a_reviewers_hour(make_site, serving, open_page):
 
 @pytest.mark.parametrize("width", [360, 1200])
 def test_looks(make_site, serving, open_page, width: int):
-    """Nothing sticks out, targets are large, on a phone the buttons stay at the bottom and the guideline is folded."""
+    """Nothing sticks out, targets are large, on a phone the buttons stay at the bottom and the guideline is folded.
+
+    Who reads in the dark prints dark on white, the guideline whole.
+    """
     site = make_site(1)
     page = open_page(
         serving(site.desk) + site.link("dana"), viewport={"width": width, "height": 740}, reduced_motion="reduce"
@@ -86,8 +89,6 @@ def test_looks(make_site, serving, open_page, width: int):
     for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 23, 27)")):
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
-        contrast = page.evaluate(CONTRAST)
-        assert contrast and min(contrast.values()) >= 4.5, contrast
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for button in page.query_selector_all(".bar button, .look button:visible"):
         box = button.bounding_box()
@@ -120,21 +121,10 @@ def test_looks(make_site, serving, open_page, width: int):
     page.reload()
     assert page.get_attribute("html", "data-theme") == "light", "light though the system is dark"
     assert page.get_attribute("html", "data-size") == "4" and page.faults == []
-
-
-CONTRAST = """() => {
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => { v /= 255;
-      return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
-    return .2126 * r + .7152 * g + .0722 * b; };
-  const ground = (node) => { for (; node; node = node.parentElement) { const c = getComputedStyle(node).backgroundColor;
-    if (!/, 0\\)$|transparent/.test(c)) return c; } return "rgb(255, 255, 255)"; };
-  const found = {};
-  for (const node of document.querySelectorAll("h1, h1 .soft, h2, .text, .bar button, .progress, .who button, p")) {
-    if (!node.innerText.trim()) continue;
-    const pair = [light(getComputedStyle(node).color), light(ground(node))].sort((a, b) => b - a);
-    found[node.innerText.slice(0, 20)] = (pair[0] + .05) / (pair[1] + .05); }
-  return found; }"""
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 29, 33)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.guide-text')).maxHeight") == "none"
 
 
 def test_row_text_does_nothing(make_site, serving, open_page):
@@ -151,36 +141,22 @@ def test_row_text_does_nothing(make_site, serving, open_page):
 
 
 def test_server_gone_and_back(make_site, serving, open_page):
-    """The form stays filled; "Send again" sends it."""
-    site = make_site()
-    page = open_page(serving(site.desk) + site.link("dana"))
-    row = row_of(page)
-    page.keyboard.press("e")
-    page.wait_for_selector("#text")
-    page.context.set_offline(True)
-    page.fill("#text", "E11.42")
-    page.click("button[value=edit].main")
-    page.wait_for_selector("#notice button")
-    assert page.input_value("#text") == "E11.42"
-    page.context.set_offline(False)
-    page.click("#notice button")
-    page.wait_for_selector(".result")
-    assert site.desk.store.row(row).example.answer == "E11.42"
-
-
-def test_an_answer_in_use_is_one_click(make_site, serving, open_page):
-    """An expert need not know how a label is spelt; where answers are no labels, nothing is offered."""
+    """The form stays filled, with an answer in use by one click; "Send again" sends it."""
     rows = [Example(chat_row(f"question number {n}", ("cards", "rates & <fees>")[n % 2])) for n in range(12)]
     site = make_site(rows)
     page = open_page(serving(site.desk) + site.link("dana"))
     row = row_of(page)
     page.keyboard.press("e")
     page.wait_for_selector("#text")
+    page.context.set_offline(True)
     page.click("text=rates & <fees>")
-    page.wait_for_selector("#changes ins")
-    press(page, "Control+Enter")
+    page.click("button[value=edit].main")
+    page.wait_for_selector("#notice button")
+    assert page.input_value("#text") == "rates & <fees>"
+    page.context.set_offline(False)
+    page.click("#notice button")
+    page.wait_for_selector(".result")
     assert site.desk.store.row(row).example.answer == "rates & <fees>" and site.state(row) == "edited"
-    assert page.faults == []
 
 
 def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site, serving, open_page):
@@ -212,27 +188,3 @@ def test_back_and_escape_leave_an_open_panel_and_not_the_page(make_site, serving
     page.go_back()
     assert page.url == address and page.query_selector("#decision"), "once more is not yet away"
     assert page.faults == []
-
-
-def test_on_paper_and_on_a_phone(make_site, serving, open_page):
-    """Who reads in the dark prints dark on white, the guideline whole; the team's table keeps its words whole."""
-    site = make_site()
-    site.browser("dana").rule("approve")
-    phone = {"width": 390, "height": 844}
-    page = open_page(serving(site.desk) + site.link("kim", "lead"), viewport=phone, color_scheme="dark")
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 29, 33)"
-    assert page.evaluate("getComputedStyle(document.querySelector('.guide-text')).maxHeight") == "none"
-    page.emulate_media(media="screen")
-    page.goto(page.url + "team")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for words in ("dana", "/reopen", "r-0000"):
-        assert page.evaluate(LINES, words) == 1, words
-
-
-LINES = """words => { const cells = [...document.querySelectorAll(".log td")];
-  const cell = cells.find((td) => td.innerText.trim().startsWith(words) || td.querySelector(`[action="${words}"]`));
-  const range = document.createRange(); range.selectNodeContents(cell.querySelector("button") ?? cell);
-  return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size; }"""
-"""On how many lines the first cell of the log that begins so is drawn."""
