@@ -50,6 +50,7 @@ def test_review_by_script(rung, told, imported, ruled, project, rows_of):
     assert done["state"] == "edited"
     rung("review", "undo", item["id"], "--reviewer", "A")
     rung("review", "undo", item["id"], "--reviewer", "A", wanted=1)
+    assert '"AB"' in rung("review", "undo", item["id"], "--reviewer", "AB", wanted=2).stderr
     other = told("review", "next", "--reviewer", "A")
     row = {"messages": [*other["messages"][:-1], {"role": "assistant", "content": "whole"}], "code": "X"}
     (project.root / "row.json").write_text(json.dumps(row, indent=1))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from curation.review import Ruling, decide, next_item, progress
+from curation.review import next_item, progress
 from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -52,14 +52,6 @@ def start(root: Path, url: str, name: str, code: str = WORKER) -> subprocess.Pop
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def killed(root: Path, url: str, code: str) -> str:
-    """Run this code as dana until it kills itself, and return its output."""
-    program = start(root, url, "dana", BEGIN + "import os, signal\n" + code)
-    out, errors = program.communicate(timeout=600)
-    assert program.returncode == -signal.SIGKILL, errors
-    return out
-
-
 def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, rows_of, project):
     """No decision lost, none doubled, none without an author; what the killed one held goes to another."""
     rows = 80
@@ -80,31 +72,6 @@ def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, rows_of
     assert len({entry.token for entry in log}) == rows
     found = progress(desk)
     assert found.states["approved"] == rows and sum(person.decided for person in found.reviewers) == rows
-
-
-def test_killed_between_lease_and_decision(make_desk, url: str, project):
-    """The lease runs out and the row is offered again; the same person gets it back at once, with the same token."""
-    desk = make_desk(url=url, candidates=1)
-    take = "turn = next_item(desk, name)\nprint(turn.item.token, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)\n"
-    long = "desk = Desk(desk.store, project, settings.model_validate({'review': {'lease_seconds': 900}}))\n"
-    token = killed(project.root, url, long + take).split()[-1]
-    item = next_item(desk, "dana").item
-    assert item is not None and item.token == token and next_item(desk, "mo").item is None
-    assert decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
-
-
-def test_killed_before_the_commit_decides_nothing(make_desk, url: str, project):
-    desk = make_desk(url=url, candidates=1)
-    item = next_item(desk, "dana").item
-    code = (
-        "from sqlalchemy import text\nwith desk.store.write() as connection:\n"
-        '    connection.execute(text("INSERT INTO decisions (row_id, reviewer_id, verdict, reason, remark, token, at)'
-        " VALUES (1, 1, 'reject', '', '', '', 'now')\"))\n"
-        "    connection.execute(text(\"UPDATE rows SET state = 'rejected'\"))\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    killed(project.root, url, code)
-    assert item is not None and decide(desk, item.id, item.token, "dana", Ruling("approve")).state == "approved"
 
 
 def test_two_programs_open_a_new_project_at_once(project, url: str):

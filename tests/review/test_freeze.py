@@ -44,18 +44,6 @@ def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk):
     assert frozen(desk).was_there and len(list(desk.project.datasets.glob("v*"))) == 2
 
 
-def test_a_test_set_taken_from_the_pool_stays_too(make_desk):
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(100, 1), role="pool")
-    alone = frozen(desk, test_only=True)
-    assert 8 <= alone.manifest.splits["test"].rows <= 12
-    desk.store.add(rows(50, 3), role="pool")
-    whole = frozen(desk)
-    assert whole.manifest.splits["test"].sha256 == alone.manifest.splits["test"].sha256
-    assert sum(split.rows for split in whole.manifest.splits.values()) == 150
-    assert whole.manifest.review["states"] == {"trusted": 150} and whole.manifest.review["by_person"] == 0
-
-
 @pytest.mark.parametrize(("split", "gone"), [("train", False), ("test", True)])
 def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(desk, split, gone: bool):
     approve_all(desk)
@@ -129,41 +117,6 @@ def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk):
     assert [(entry["id"], entry["reason"]) for entry in done.manifest.dropped] == [("r-000001", "rejected in review")]
     texts = [row.answer for split in ("train", "validation") for row in load_split(done.folder, split)]
     assert "another label" in texts and len(texts) == 59
-
-
-def test_undecided_candidates_stop_it_or_are_left_in_the_queue(desk):
-    approve_all(desk)
-    desk.store.add(rows(3, 9), role="candidates", origin="generated")
-    assert stops(desk, "r-000081") == {"undecided": 3}
-    done = frozen(desk, leave_out=True)
-    assert {entry["reason"] for entry in done.manifest.dropped} == {"waits for review"}
-    assert not {entry["id"] for entry in done.manifest.rows} & {"r-000081", "r-000082", "r-000083"}
-
-
-def test_contradictions_stop_it_until_one_is_settled(make_desk):
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(60, 1), role="pool")
-    question = "Type 2 diabetes with a foot ulcer on the left side and insulin treatment for nine years now"
-    desk.store.add([Example(chat_row(question, answer)) for answer in ("E11.621", "E11.40")], role="pool")
-    assert stops(desk, "r-000061.*r-000062") == {"contradictions": 2}
-    event = desk.store.event("dismiss", "priya", "contradictions", {"reason": "both", "rows": ["r-000061", "r-000062"]})
-    assert frozen(desk).manifest.version == "v001"
-    desk.store.event("undismiss", "priya", str(event), {})
-    desk.store.queue(["r-000061", "r-000062"], "contradiction", "contradictions")
-    assert stops(desk, "r-000061") == {"unreviewed": 2}
-    decide_all(desk, "mo", [("r-000061", Ruling("approve")), ("r-000062", Ruling("reject"))], kind="person")
-    assert frozen(desk).manifest.version == "v002"
-
-
-def test_leaks_stop_it_and_name_both_rows(make_desk):
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(60, 1), role="pool")
-    test = rows(20, 2)
-    desk.store.add(test, role="test")
-    desk.store.add([Example(chat_row(test[3].question + " today", "label 3"))], role="pool")
-    assert stops(desk, "r-000081.* r-000064") == {"leaks": 1}
-    desk.store.exclude(["r-000081"], "leaks into test", "leaks")
-    assert frozen(desk).manifest.splits["test"].rows == 20
 
 
 def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk):

@@ -76,15 +76,6 @@ def test_the_card_is_read_with_odd_keys_tools_and_columns_of_nothing(make_desk, 
             assert found.get("big") == line.get("big") and found["messages"] == line["messages"]
 
 
-def test_the_card_is_read_of_rows_that_hold_nothing_but_messages(desk, tmp_path: Path):
-    datasets = pytest.importorskip("datasets")
-    approve_all(desk)
-    done = frozen(desk)
-    loaded = datasets.load_dataset(str(done.folder), cache_dir=str(tmp_path / "cache"))
-    assert {name: loaded[name].num_rows for name in loaded} == {n: s.rows for n, s in done.manifest.splits.items()}
-    assert loaded["test"][0]["messages"] == [dict(turn) for turn in load_split(done.folder, "test")[0].messages]
-
-
 def test_each_row_has_a_licence_and_thin_classes_are_told(make_desk):
     desk = make_desk(pool="trust")
     named = Example({**rows(1, 3)[0].row, "license": "CC0-1.0"})

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from curation.example import Example, chat_row
-from curation.mask import cut_apart, mask
+from curation.mask import mask
 from curation.review import next_item
 from curation.review.item import OtherDecision, hidden_words, is_unmasked, log_unmasked, veiled
 from curation.review.ruling import Ruling, edited
@@ -45,12 +45,6 @@ def test_every_part_is_masked_and_the_row_is_not(desk):
     log_unmasked(desk, "dana", item, veil.found)
     assert is_unmasked(desk, "dana", item) and not is_unmasked(desk, "mo", item)
     assert item.token not in str(desk.store.events(kind="unmasked")), "the token of a lease is a secret"
-
-
-def test_a_cut_halves_nothing():
-    text = "x" * 110 + f" {PHONE} and more"
-    assert "415" not in mask(cut_apart(text, 120)) and "415" in mask(text[:120])
-    assert cut_apart("short", 120) == "short" and cut_apart("y" * 200, 120) == "y" * 120
 
 
 def unmasked(desk):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from deciding import settle, take
+from deciding import take
 
 from curation.example import Example
-from curation.review import Ruling, decide, progress
+from curation.review import Ruling, decide
 from curation.review import undo as take_back
 from workspace.errors import Refusal, RungError
 
@@ -35,20 +35,6 @@ def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twic
     assert take(desk, "dana", holding=[first.id]).id == "r-000001"
 
 
-def test_every_verdict_and_its_state(make_desk, url: str):
-    desk = make_desk(url=url, candidates=5)
-    assert settle(desk, "dana", "approve").state == "approved"
-    assert settle(desk, "dana", "edit", text="better\n").state == "edited"
-    assert settle(desk, "dana", "reject", reason="wrong answer").state == "rejected"
-    assert settle(desk, "dana", "skip").state == "skipped"
-    assert settle(desk, "dana", "unsure").state == "unsure"
-    edited = desk.store.row("r-000002")
-    assert (edited.example.answer, edited.original.answer) == ("better", "answer 1")
-    assert progress(desk).states == {
-        "pending": 0, "leased": 0, "approved": 1, "edited": 1, "rejected": 1, "skipped": 1, "unsure": 1,
-    }  # fmt: skip
-
-
 def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     clock = Clock()
     desk = make_desk(clock, url=url, lease_seconds=60, candidates=1)
@@ -73,23 +59,6 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     take_back(desk, mine.id, "mo")
     draft = take(desk, "dana").draft
     assert draft["messages"][-1]["content"] == "mine"
-
-
-def test_undo_is_a_new_entry_and_brings_the_row_back(make_desk, url: str):
-    from sqlalchemy import text
-
-    desk = make_desk(url=url, candidates=1)
-    settle(desk, "dana", "edit", text="other")
-    assert take_back(desk, "r-000001", "dana").state == "pending"
-    assert desk.store.row("r-000001").example.answer == "answer 0"
-    with pytest.raises(Refusal, match="r-000001"):
-        take_back(desk, "r-000001", "dana")
-    with pytest.raises(RungError, match=r'"dan".*"dana"'):
-        take_back(desk, "r-000001", "dan")
-    settle(desk, "dana", "approve")
-    with desk.store.read() as connection:
-        log = connection.execute(text("SELECT verdict FROM decisions ORDER BY id")).scalars().all()
-    assert log == ["edit", "undo", "approve"]
 
 
 def test_a_whole_row_is_checked_before_it_is_taken(make_desk):
@@ -121,15 +90,3 @@ def test_an_unanswered_row_waits_for_an_answer(make_desk):
         decide(desk, item.id, item.token, "dana", Ruling("approve"))
     assert decide(desk, item.id, item.token, "dana", Ruling("edit", text="This.")).state == "edited"
     assert desk.store.row(item.id).example.answer == "This."
-
-
-def test_each_decision_cites_its_guideline(make_desk, project):
-    desk = make_desk(candidates=3)
-    settle(desk, "dana", "approve")
-    project.guideline_file.write_text("# One\n")
-    settle(desk, "dana", "approve")
-    project.guideline_file.write_text("# Two\n")
-    item = take(desk, "dana")
-    assert (item.guideline.version, item.guideline.text) == (2, "# Two\n")
-    decide(desk, item.id, item.token, "dana", Ruling("approve"))
-    assert [row.guideline for row in desk.store.rows()] == [None, 1, 2]

@@ -127,14 +127,6 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(project: Proj
         assert project.database_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"not a database at all, but a text " * 40, b"SQLite format 3\0" + b"\xff" * 4096])
-def test_a_damaged_file_is_a_sentence(project: Project, content: bytes):
-    project.database_file.write_bytes(content)
-    with pytest.raises(RungError, match=r"rung\.db"):
-        opened(project, "")
-    assert project.database_file.read_bytes() == content
-
-
 def test_another_database_kind_is_refused(project: Project):
     for url, found in (("mysql://localhost/x", "mysql"), ("no url", "no url")):
         with pytest.raises(RungError) as told:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,14 +101,6 @@ def test_a_loop_of_links_is_an_error_in_words(rung, project, words: tuple[str, .
     (project.root / "b.jsonl").symlink_to("a.jsonl")
     done = rung(*words, "a.jsonl", wanted=2)
     assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_loop_of_links_is_written_over(rung, project, rows_of):
-    name = write(project, "rows.jsonl", rows_of(2))
-    Path(project.root / "o.jsonl").symlink_to("p.jsonl")
-    Path(project.root / "p.jsonl").symlink_to("o.jsonl")
-    rung("data", "convert", name, "-o", "o.jsonl")
-    assert len((project.root / "o.jsonl").read_text().splitlines()) == 2
 
 
 def test_the_files_of_one_import_are_sampled_together(rung, told, project, rows_of):

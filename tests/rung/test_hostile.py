@@ -164,6 +164,7 @@ def test_a_reader_that_goes_and_a_stream_that_is_closed_or_full(rung: Rung, line
         ("rung.toml", b"[", "data check", "rung doctor"),
         ("rung.toml", b"[modle]\n", "advise --set task=code", "rung doctor"),
         ("rung.db", b"junk" * 100, "review next", "rung doctor"),
+        ("rung.db", b"SQLite format 3\0" + b"\xff" * 4096, "review next", "rung doctor"),
         ("decision.json", b'{"a": 1', "advise --recheck", "rung doctor"),
     ],
 )

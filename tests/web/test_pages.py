@@ -17,7 +17,6 @@ from curation.review import known_reviewer, progress
 from curation.review.service import day_of
 from curation.store import NewRow
 from curation.store.tables import links
-from rung.start import GUIDELINE
 from rung.web.templating import guideline
 
 
@@ -50,13 +49,6 @@ def test_near_rows_that_were_decided_stand_beside(make_site):
     dana = site.browser("dana").get("/?row=r-000001")
     assert "E11.42" in dana.words and "mo" in re.findall(r"\w+", dana.words)
     assert site.desk.store.row("r-000002").example.question in dana.words
-
-
-def test_a_guideline_that_nobody_has_written_is_named_as_the_template(make_site):
-    site = make_site(2)
-    assert "template" not in site.browser("dana").words
-    (site.desk.project.root / "guideline.md").write_text(GUIDELINE)
-    assert "template" in site.browser("mo").words
 
 
 def test_rows_of_every_kind(make_site):
