@@ -102,22 +102,30 @@ def test_what_the_freeze_refuses_is_what_the_check_shows_and_the_fix_mends(make_
     assert [each.kind for each in plan_freeze(desk.store, desk.project, desk.settings).blockers] == ["leaks"]
 
 
-def test_a_leak_into_validation_that_was_dismissed_is_counted_and_passes(make_desk):
+def test_dismissed_leaks_are_counted_and_pass_each_pair_by_itself(make_desk):
+    """A train row that holds a validation item, and one that holds two test items."""
     desk = make_desk(pool="trust")
-    train, validation = rows(60, 1), rows(10, 2)
+    validation, test = rows(10, 2), rows(20, 3, "both")
     long = " ".join(row.question for row in (*rows(3, 4), validation[0], *rows(3, 5)))
-    desk.store.add([*train, Example(chat_row(long, validation[0].answer))], role="train")
+    leaks = [chat_row(long, validation[0].answer), chat_row(f"{test[0].question}\n{test[1].question}", "both")]
+    held = desk.store.add([*map(Example, leaks), *rows(60, 1)], role="train").ids[1]
     desk.store.add(validation, role="validation")
-    desk.store.add(rows(20, 3), role="test")
+    one = desk.store.add(test, role="test").ids[0]
     checkup = check_project(desk.store, desk.project, desk.settings)
     dismiss(desk.store, checkup, "leaks", by="dana", reason="they differ")
     done = frozen(desk)
-    answer = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
-    assert answer.passed and answer.evidence == {"test": 0, "validation": 0, "dismissed": 1}
+
+    def gate() -> tuple[Any, ...]:
+        found = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
+        return found.passed, *found.evidence.values()
+
+    assert gate() == (True, 0, 0, 3)
     (dismissed,) = desk.store.events(kind="dismiss")
     desk.store.event("undismiss", "dana", str(dismissed.id), {})
-    answer = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
-    assert not answer.passed and answer.evidence == {"test": 0, "validation": 1, "dismissed": 0}
+    assert gate() == (False, 2, 1, 0)
+    detail = {"reason": "they differ", "rows": [one, held], "pairs": [[one, held]]}
+    desk.store.event("dismiss", "dana", "leaks", detail)
+    assert gate() == (False, 1, 1, 1), "of one row no other pair"
 
 
 def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk):
@@ -181,16 +189,12 @@ def test_automatic_decisions_count_only_by_policy_and_are_told(make_desk):
     assert (gate.evidence["automatic"], gate.evidence["person"]) == (40, 0)
     strict = make_desk(pool="all", accept_automatic=False)
     assert not gate_of(strict, done).passed
-
-
-def test_a_row_that_a_program_and_a_person_approved_is_a_persons(make_desk: Any) -> None:
-    desk = planned(make_desk, 40, pool="all", accept_automatic=True)
-    for name, kind in (("dana", "person"), ("code table", "automatic")):
-        decide_all(desk, name, [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)], kind=kind)
-    done = frozen(desk)
-    strict = make_desk(pool="all", accept_automatic=False)
-    gate = gate_of(strict, done)
-    assert gate.passed and (gate.evidence["automatic"], gate.evidence["person"]) == (0, 40)
+    decide_all(desk, "dana", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)], kind="person")
+    decide_all(desk, "spelling", [(f"r-{n:06d}", Ruling("approve")) for n in range(1, 41)])
+    gate = gate_of(strict, frozen(desk))
+    assert gate.passed and (gate.evidence["automatic"], gate.evidence["person"]) == (0, 40), (
+        "a person's beside programs"
+    )
 
 
 @pytest.mark.parametrize(
@@ -475,36 +479,3 @@ def test_two_people_agree_where_their_decisions_leave_the_same_row(
     decide_all(desk, "lena", [(row.id, Ruling("approve")) for row in desk.store.rows(state="unsure")], kind="person")
     approve_all(desk, "lena")
     assert gate_of(desk, frozen(desk)).passed == opens
-
-
-def test_the_leakage_gate_lets_a_dismissed_pair_pass_and_no_other_of_its_row(make_desk):
-    """One train row that holds two test questions, frozen by hand: each pair needs a dismissal of its own."""
-    from workspace.artefact import write_artefact
-    from workspace.files import sha256_bytes
-
-    desk = make_desk(pool="trust")
-    desk.store.add(rows(60, 1), role="pool")
-    desk.store.add(rows(20, 2, "both"), role="test")
-    done = frozen(desk)
-    test = {row.id: row.example for row in desk.store.rows(role="test")}
-    one, two = list(test)[:2]
-    train = done.folder / "train.jsonl"
-    held = next(row["id"] for row in done.manifest.rows if (row["split"], row["line"]) == ("train", 1))
-    leak = Example(chat_row(f"{test[one].question}\n{test[two].question}", "both"))
-    train.write_bytes(b"\n".join([leak.to_json().encode(), *train.read_bytes().split(b"\n")[1:]]))
-    entry = done.manifest.splits["train"].model_copy(update={"sha256": sha256_bytes(train.read_bytes())})
-    forged = done.manifest.model_copy(update={"splits": {**done.manifest.splits, "train": entry}})
-    write_artefact(done.folder / "manifest.json", forged)
-
-    def gate() -> tuple[bool, Any, Any]:
-        found = recheck_leakage(desk.project, desk.settings, done.folder, desk.store)
-        return found.passed, found.evidence["test"], found.evidence["dismissed"]
-
-    assert gate() == (False, 2, 0)
-    detail = {"reason": "they differ", "rows": [one, held], "pairs": [[one, held]]}
-    event = desk.store.event("dismiss", "dana", "leaks", detail)
-    assert gate() == (False, 1, 1)
-    desk.store.event("dismiss", "dana", "leaks", {"reason": "so", "rows": [two, held], "pairs": [[two, held]]})
-    assert gate() == (True, 0, 2)
-    desk.store.event("undismiss", "dana", str(event), {})
-    assert gate() == (False, 1, 1)
