@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
 import sqlite3
-import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from warm import warm
+from warm import ordinary, warm
 from works import answer
 
 from curation.example import Example
@@ -37,28 +35,11 @@ CHANGES = (
     ("data", "generate", "--count", "1", "--yes"), ("advise", "--set", "task=code"),
     ("review", "export", "-o", "../out.csv"), ("data", "dismiss", "balance", "--by", "sam", "--reason", "so it is"),
 )  # fmt: skip
-PASSING_OVER = 0b1110
-"""The rights by which root reads and writes what a file's mode forbids."""
 
 
 def close_to_writing(root: Path) -> None:
     for path in (*root.rglob("*"), root):
         path.chmod(path.stat().st_mode & ~0o222)
-
-
-@contextmanager
-def ordinary() -> Iterator[None]:
-    """Without the right to pass over modes, where this is root."""
-    libc, header, sets = ctypes.CDLL(None), struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
-    if os.geteuid() or libc.capget(header, sets):
-        yield
-        return
-    effective, *others = struct.unpack("<6I", sets)
-    libc.capset(header, struct.pack("<6I", effective & ~PASSING_OVER, *others))
-    try:
-        yield
-    finally:
-        libc.capset(header, struct.pack("<6I", effective, *others))
 
 
 @pytest.fixture

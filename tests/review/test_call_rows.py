@@ -18,12 +18,6 @@ CALLING = {"role": "assistant", "content": "I pay.", "tool_calls": [CALL]}
 ROW = {"messages": [{"role": "user", "content": "Pay Ann 3"}, CALLING], "tools": [{"type": "function"}]}
 
 
-def test_a_message_shows_each_argument_of_its_calls_on_a_line_of_its_own():
-    said, name, *fields = message_text(CALLING).splitlines()
-    assert said == "I pay." and "pay" in name
-    assert [field.split() for field in fields] == [["sum", "3"], ["to", '"Ann"']]
-
-
 def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
     text = edited_text(ROW)
     assert text == message_text(CALLING) and json.loads(with_text(Example(ROW), text)) == ROW

@@ -86,12 +86,6 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     assert found[0] == "r-000004" and set(found) == {"r-000003", "r-000004", "r-000006"}  # mo holds 5, 2 is another
     assert repaired(repair, ROWS[-1][1]) == POLY + ' "quoted"'
     assert {row.state for row in desk.store.rows(ids=["r-000003", "r-000004"])} == {"leased", "pending"}
-
-    settle(desk, "dana", "edit", want="r-000004", text=repaired(repair, NERVE), remark="same repair")
-    row = desk.store.row("r-000004")
-    assert (row.state, row.example.answer, row.original.answer) == ("edited", POLY, NERVE)
-    undo(desk, "r-000004", "dana")
-    assert desk.store.row("r-000004").example.answer == NERVE
     undo(desk, first.id, "dana")
     assert last_repair(desk, dana) is None
     assert held.id == "r-000005"

@@ -9,6 +9,7 @@ import pytest
 from deciding import settle, take
 from sqlalchemy import select
 
+from curation.example import Example, chat_row
 from curation.review import Ruling, decide, decide_all, draw_again, known_reviewer, next_item, plans, progress
 from curation.review.progress import most_faulty
 from curation.review.queue import draw
@@ -105,26 +106,15 @@ def test_an_automatic_reviewer_counts_only_where_the_policy_says_so(make_desk):
     assert progress(make_desk(accept_automatic=False)).states["approved"] == 0
 
 
-def test_near_rows_stand_beside_an_item(make_desk, tmp_path):
-    from curation.store.ingest import ingest, read_batches
-
-    ask = (
-        "Type {} diabetes mellitus with peripheral neuropathy of both feet, painful at night and on walking, on insulin"
-    )
-    lines = [(ask.format(1), "E10.42"), (ask.format(2), "E11.42"), (ask.format(2), "E11.40")]
-    file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps({"messages": [
-        {"role": "user", "content": q}, {"role": "assistant", "content": a}]}) + "\n" for q, a in lines))  # fmt: skip
-    desk = make_desk()
-    (batch,) = read_batches([file], "candidates")
-    made = ingest(desk.store, desk.settings, batch, "candidates")
-    assert (made.kept, made.contradictions) == (3, 1)
-    settle(desk, "mo", "approve")
-    item = take(desk, "dana")
-    found = {finding["kind"]: finding["row"] for finding in item.findings}
-    assert found["contradiction"] == "r-000003"
-    assert item.source.endswith("rows.jsonl:2")
-    assert [(side.row, side.kind, side.answer, side.reviewer) for side in item.near] == [
+def test_near_rows_stand_beside_an_item(told, imported, ruled):
+    ask = "Type {} diabetes mellitus with peripheral neuropathy of both feet, painful at night and on walking"
+    pairs = [(ask.format(1), "E10.42"), (ask.format(2), "E11.42"), (ask.format(2), "E11.40")]
+    imported("rows.jsonl", [Example(chat_row(*pair)) for pair in pairs], "--as", "candidates")
+    ruled("approve", reviewer="mo")
+    item = told("review", "next", "--reviewer", "dana")
+    found = {finding["kind"]: finding["row"] for finding in item["findings"]}
+    assert found["contradiction"] == "r-000003" and item["source"] == "rows.jsonl:2"
+    assert [(side["row"], side["kind"], side["answer"], side["reviewer"]) for side in item["near"]] == [
         ("r-000003", "contradiction", "E11.40", ""),
         ("r-000001", "short_near", "E10.42", "mo"),
     ]

@@ -16,6 +16,8 @@ import sqlite3.dbapi2
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,13 +123,19 @@ class Counter:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def become_ordinary() -> None:
-    """Root without the right to pass over permissions: a file's mode counts as for anyone."""
-    header, sets = struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if os.geteuid() == 0 and libc.capget(header, sets) == 0:
-        effective, *others = struct.unpack("<6I", sets)
-        libc.capset(header, struct.pack("<6I", effective & ~0b1110, *others))
+@contextmanager
+def ordinary() -> Iterator[None]:
+    """Without root's right to read and write what a file's mode forbids: it counts as for anyone."""
+    libc, header, sets = ctypes.CDLL(None), struct.pack("<Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    if os.geteuid() or libc.capget(header, sets):
+        yield
+        return
+    effective, *others = struct.unpack("<6I", sets)
+    libc.capset(header, struct.pack("<6I", effective & ~0b1110, *others))
+    try:
+        yield
+    finally:
+        libc.capset(header, struct.pack("<6I", effective, *others))
 
 
 def cut_network() -> None:
@@ -144,18 +152,17 @@ def child() -> None:
         os.rmdir(os.getcwd())
     if order["offline"]:
         cut_network()
-    if order["ordinary"]:
-        become_ordinary()
     counter = Counter(order["under"], order["kill_at"])
     sys.addaudithook(counter.hook)
     sqlite3.connect = sqlite3.dbapi2.connect = counter.connect
     counter.listen()
     try:
-        if order["program"] == "rung":
-            from rung.cli import main
+        with ordinary() if order["ordinary"] else nullcontext():
+            if order["program"] == "rung":
+                from rung.cli import main
 
-            main()
-        else:
-            runpy.run_module(order["program"], run_name="__main__")
+                main()
+            else:
+                runpy.run_module(order["program"], run_name="__main__")
     finally:
         os.write(order["tell"], struct.pack("<I", counter.seen))
