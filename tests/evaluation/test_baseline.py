@@ -123,13 +123,6 @@ def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(wh
     assert {t.form for t in by_name["base"].tries} == {"free", "held"}
 
 
-def test_an_arm_without_its_needs_is_named_and_the_others_are_measured(project, settings, model):
-    (project.documents / "book.md").unlink()
-    _, report = ladder(project, settings, model, "base", "prompt", "rag")
-    assert [arm.arm for arm in report.arms] == ["base", "prompt"]
-    assert any(note.startswith("rag ") for note in report.notes)
-
-
 def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
     answered, ladder_arms = [], ("base", "prompt", "few_shot")
 
@@ -185,14 +178,7 @@ def test_the_closed_set_is_inferred_named_or_off(project, settings):
     assert closed_set(project, rows, settings.evaluation) == ("card", "loan")
 
 
-def test_cut_and_refused_replies_are_counted(project, free):
-    cut = Scripted(lambda ask: Reply("I'm sorry, but I cannot", 3, 5, 0.5, "length"), name="cut")
-    _, report = ladder(project, free, cut, "base")
-    base = report.arms[0]
-    assert (base.cut, base.extra["refusal_rate"], base.p95_seconds, base.output_tokens) == (36, 1.0, 0.5, 180)
-
-
-@pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "It is about", 0), (False, "", 36), (True, "It is", 36)])
+@pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "I cannot help", 0), (False, "", 36), (True, "It is", 36)])
 def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, free, thinks, said, lost):
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
     cut = Scripted(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
@@ -200,6 +186,8 @@ def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project,
     _, report = ladder(project, free, cut, goal=0.9)
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
+    assert [(arm.cut, arm.p95_seconds, arm.output_tokens) for arm in report.arms] == [(36, 0.5, 180)] * 2
+    assert report.arms[0].extra["refusal_rate"] == float(said == "I cannot help")
 
 
 class Paid(Scripted):
