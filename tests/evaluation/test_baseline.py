@@ -178,7 +178,7 @@ def test_the_closed_set_is_inferred_named_or_off(project, settings):
     assert closed_set(project, rows, settings.evaluation) == ("card", "loan")
 
 
-@pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "I cannot help", 0), (False, "", 36), (True, "It is", 36)])
+@pytest.mark.parametrize(("thinks", "said", "lost"), [(False, "I cannot", 0), (False, "", 36), (True, "It is", 36)])
 def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project, free, thinks, said, lost):
     """A model that only chatters is measured; one that may have been cut while it thought is not."""
     cut = Scripted(lambda ask: Reply(said, 3, 5, 0.5, "length"), name="cut")
@@ -187,7 +187,7 @@ def test_a_cut_reply_is_lost_unless_more_tokens_could_not_make_it_right(project,
     assert [arm.unmeasured[:8] for arm in report.arms] == ["36 of 36" if lost else ""] * 2
     assert ("prompting" in report.judged) == (not lost)
     assert [(arm.cut, arm.p95_seconds, arm.output_tokens) for arm in report.arms] == [(36, 0.5, 180)] * 2
-    assert report.arms[0].extra["refusal_rate"] == float(said == "I cannot help")
+    assert report.arms[0].extra["refusal_rate"] == float(said == "I cannot")
 
 
 class Paid(Scripted):

@@ -4,15 +4,11 @@ import json
 import random
 
 import pytest
-from in_shell import rung
 
 from evaluation.verdict.compare import compare, items_to_settle, power_of
-from evaluation.verdict.intervals import score_interval
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.rule import rule
 from rung.text.verdict_text import lines
-
-FIGURES = ("baseline", "tuned", "difference", "low", "high", "p_value", "minimum_detectable", "smallest_difference")
 
 
 def rows(*groups):
@@ -24,13 +20,6 @@ def rows(*groups):
                 name = f"{number}.{cluster}"
                 made.append({"id": f"{name}.{item}", "baseline": baseline, "tuned": tuned, "cluster": name})
     return made
-
-
-def ruled(made, path, *more):
-    """The command on a file of these rows: its exit code and its document."""
-    path.write_text("\n".join(map(json.dumps, made)))
-    done = rung("verdict", "--scores", path, "--json", *more)
-    return done.returncode, json.loads(done.stdout)
 
 
 def verdict(made):
@@ -70,18 +59,6 @@ def test_clusters_of_any_size_are_ruled_on_by_the_mean_over_items(made, clusters
     holds(found)
 
 
-def test_a_cluster_for_each_item_is_the_independent_result_and_none_is_none(tmp_path):
-    made = [{"id": n, "baseline": n % 4 / 3, "tuned": n % 3 / 2} for n in range(40)]
-    _, named = ruled([{**row, "cluster": row["id"]} for row in made], tmp_path / "b.jsonl")
-    alone, null = (verdict(each).model_dump() for each in (made, [{**row, "cluster": None} for row in made]))
-    assert {k: named[k] for k in FIGURES} == {k: alone[k] for k in FIGURES} and named["verdict"] == alone["verdict"]
-    assert (alone["clusters"], null["clusters"], named["clusters"]) == (None, None, 40)
-    assert {k: null[k] for k in FIGURES} == {k: alone[k] for k in FIGURES}
-    binary = [{"id": n, "baseline": 0, "tuned": int(n % 3 > 0), "cluster": n} for n in range(30)]
-    independent = verdict([{k: v for k, v in row.items() if k != "cluster"} for row in binary])
-    assert verdict(binary).minimum_detectable == independent.minimum_detectable
-
-
 def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():
     """Three clusters won 3 items, one lost 2: of 16 sign patterns 4 come to 7 or more."""
     found = compare([0.0] * 9 + [1.0] * 2, [1.0] * 9 + [0.0] * 2, [*"aaabbbcccdd"])
@@ -96,16 +73,6 @@ def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
     assert unequal.effective_clusters == pytest.approx(150**2 / (100**2 + 50))
     assert (unequal.low, unequal.high, unequal.p_value) == (-1, 1, 1)
     assert "2.2 " in lines(unequal)[1] and "9 clusters" in lines(few)[1]
-
-
-def test_an_arms_own_interval_holds_its_score():
-    scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
-    low, high = score_interval(scores, clusters=names)
-    assert low <= sum(scores) / len(scores) <= high and high - low > 0.3
-    assert score_interval([1.0] * 40, clusters=[str(n // 2) for n in range(40)])[1] == 1.0, "no score is higher"
-    single = [str(n) for n in range(30)]
-    for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
-        assert score_interval(values, clusters=single) == score_interval(values)
 
 
 def test_the_power_before_a_run_goes_by_the_weight_of_the_groups():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.verdict.compare import MANY_FLIPS, compare, items_to_settle, minimum_detectable, p_value
-from evaluation.verdict.intervals import TOLERANCE, degrees_of, estimate, is_binary, retraining_of
+from evaluation.verdict.intervals import TOLERANCE, estimate, is_binary, retraining_of
 
 
 def trinomial(n, win, lose):
@@ -73,18 +73,6 @@ def test_no_gain_can_ship_on_three_items():
 def pooled(every):
     """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
-
-
-def test_a_comparison_counts_and_averages():
-    baseline, tuned = [0.0, 1.0, 0.5, 0.5, 1.0], [1.0, 1.0, 0.25, 0.75, 1.0]
-    found = compare(baseline, tuned)
-    assert (found.better, found.worse, found.same, found.units) == (2, 1, 2, 5)
-    assert found.baseline == pytest.approx(0.6) and found.tuned == pytest.approx(0.8)
-    assert found.difference == pytest.approx(0.2)
-    assert found.spread == pytest.approx(np.std(np.subtract(tuned, baseline)))
-    joined = compare(baseline, tuned, ["a", "a", "b", "b", "c"])
-    assert (joined.clusters, joined.better, joined.worse, joined.same) == (3, 2, 1, 2)
-    assert joined.units == pytest.approx(25 / 9) and joined.difference == found.difference
 
 
 @settings(max_examples=40, deadline=None)
@@ -152,31 +140,3 @@ def test_differences_no_larger_than_rounding_are_none():
 def test_flips_that_come_to_the_same_sum_count_as_extreme(wins, losses):
     wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
     assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
-
-
-SIZES = st.lists(st.integers(1, 12), min_size=3, max_size=12).filter(lambda sizes: max(sizes) > 1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(SIZES, st.floats(0, 1))
-def test_degrees_of_freedom_are_those_of_the_jackknifes_quadratic_form(sizes, alike):
-    """Twice the squared mean over the variance of the sum of squares, from its matrix (Satterthwaite)."""
-    n = np.array(sizes, float)
-    left_out = (np.eye(len(n)) - np.outer(n, np.ones(len(n))) / n.sum()) / (n.sum() - n)[:, None]
-    form = left_out @ np.diag(n * (1 + (n - 1) * alike)) @ left_out.T
-    assert degrees_of(sizes, alike) == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
-
-
-@settings(max_examples=40, deadline=None)
-@given(SIZES, st.integers(0, 1000))
-def test_items_of_a_cluster_are_alike_as_the_analysis_of_variance_says(sizes, seed):
-    drawn = np.random.default_rng(seed)
-    groups = [drawn.uniform(0, 0.5) + drawn.uniform(0, 0.5, size) for size in sizes]
-    items, count = sum(sizes), len(sizes)
-    ratio = scipy.stats.f_oneway(*groups).statistic
-    usual = (items - sum(size**2 for size in sizes) / items) / (count - 1)
-    alike = min(1.0, max(0.0, (ratio - 1) / (ratio + usual - 1)))
-    found = estimate(np.concatenate(groups).tolist(), np.repeat(np.arange(count), sizes).astype(str).tolist())
-    each = items / found.units
-    assert found.units == pytest.approx(items**2 / sum(size**2 for size in sizes))
-    assert found.degrees == pytest.approx(degrees_of([*sizes, each, each], alike))

@@ -9,7 +9,7 @@ from scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.measurement_report import read_outcomes, read_report
 from evaluation.tuned import Sibling
-from evaluation.verdict.compare import compare, items_to_settle, minimum_detectable
+from evaluation.verdict.compare import minimum_detectable
 from evaluation.verdict.intervals import Retraining, estimate, retraining_of
 from evaluation.verdict.pairing import rule_again
 from rung.report.evaluation import write_page
@@ -35,16 +35,6 @@ def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five
         every = [list(items + gain + draw.normal(0.0, scatter)) for _ in range(trainings)]
         shipped += pooled(every)[0] > margin
     assert 0.72 <= shipped / 800 <= 0.88
-
-
-def test_trainings_without_scatter_change_nothing_and_some_scatter_no_number_of_items_settles():
-    assert minimum_detectable(200, 0.3, 0.05, again=Retraining(3, 0.0)) == minimum_detectable(200, 0.3, 0.05)
-    assert minimum_detectable(200, 0.3, 0.05, again=Retraining(3, 0.5)) is None
-    found = compare([0.0] * 40, [1.0] * 8 + [0.0] * 32)
-    alone = items_to_settle(found, 0.05)
-    assert items_to_settle(found, 0.05, again=Retraining(3, 0.0)) == alone
-    assert items_to_settle(found, 0.05, again=Retraining(3, 0.03)) > alone
-    assert items_to_settle(found, 0.05, again=Retraining(3, 0.3)) is None
 
 
 def test_three_trainings_are_ruled_on_as_one(project, settings, model):
