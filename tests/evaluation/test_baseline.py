@@ -123,6 +123,12 @@ def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(wh
     assert {t.form for t in by_name["base"].tries} == {"free", "held"}
 
 
+def test_a_bigger_model_is_an_arm_that_is_never_chosen(project, settings, model):
+    bigger = Scripted(perfect, name="bigger-1")
+    _, report = ladder(project, settings, model, "base", "prompt", "bigger_model", bigger=bigger)
+    assert report.arms[-1].score == 1.0 and report.chosen in ("base", "prompt") and report.model == model.name
+
+
 def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
     answered, ladder_arms = [], ("base", "prompt", "few_shot")
 

@@ -43,16 +43,9 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
     assert len(loopback.requests) == sent
 
 
-@pytest.mark.parametrize(
-    ("text", "finish", "metric"),
-    [("", "content_filter", "exact_match"), ("It is about", "length", "token_f1")],
-)
-def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback, text, finish, metric):
-    """One reply in ten is whole; what the few whole ones score says nothing about the arm."""
-    loopback.script[:] = [lambda _, request: (200, completion("card", "stop") if "lost" in
-                          request[3]["messages"][-1]["content"] and "town" in request[3]["messages"][-1]["content"]
-                          else completion(text, finish))]  # fmt: skip
-    served.settings_file.write_text(served.settings_file.read_text() + f'metric = "{metric}"\n')
+def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback):
+    loopback.script[:] = [(200, completion("It is about", "length"))]
+    served.settings_file.write_text(served.settings_file.read_text() + 'metric = "token_f1"\n')
     done = rung(served, "baseline", "--arms", "base,prompt")
     assert done.returncode == 0, done.stderr
     assert "base" in done.stdout.splitlines()[0] and " of 36 " in done.stdout.splitlines()[0]
@@ -88,54 +81,21 @@ def test_rows_stay_here_where_the_privacy_answer_says_so(served, loopback):
     assert not loopback.requests
 
 
-def test_a_bigger_model_on_another_server_is_an_arm_that_is_never_chosen(served, loopback, kit):
-    small = loopback.script[0]
-
-    def respond(handler, request):
-        status, answer = small(handler, request)
-        if request[3]["model"] == "large":
-            answer["choices"][0]["message"]["content"] = kit.perfect(Ask(tuple(request[3]["messages"])))
-        return status, answer
-
-    loopback.script[:] = [respond]
-    served.settings_file.write_text(
-        f'{served.settings_file.read_text()}[bigger_model]\nprovider = "openai"\nbase = "large"\n'
-        f'base_url = "{loopback.url}/v1"\n'
-    )
-    done = rung(served, "baseline", "--arms", "base,prompt,bigger_model")
-    assert done.returncode == 0, done.stderr
-    report = json.loads((served.evaluations / "E-001" / "report.json").read_text())
-    by_name = {arm["arm"]: arm for arm in report["arms"]}
-    bigger, base = by_name["bigger_model"], by_name["base"]
-    assert bigger["score"] == 1.0 > base["score"] and bigger["settings"]["model"].startswith("large (127.0.0.1")
-    assert bigger["n"] == base["n"] == 36
-    assert report["chosen"] in ("base", "prompt") and report["model"].startswith("tiny")
-    asked = [request[3]["model"] for request in loopback.requests]
-    assert asked.count("large") >= 36 and set(asked) == {"tiny", "large"}
-
-
-def test_power_needs_no_model(served):
+def test_power_needs_no_model_and_counts_groups(served, kit):
     table = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     assert table["trainings"] == 1
     assert json.loads(rung(served, "evaluate", "--power", "--seeds", "3", "--json").stdout)["trainings"] == 3
     words = rung(served, "evaluate", "--power")
     assert words.returncode == 0 and "36 items" in words.stdout
-
-
-def test_power_counts_groups_where_items_hang_together(served, kit):
-    settings = served.settings_file.read_text()
-    rows = kit.rows_of([f"place {n}" for n in range(80)], " today")
-    found = {}
-    for groups in (240, 60, 8):
-        test = [{**row, "customer": n % groups} for n, row in enumerate(rows)]
-        kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.PLACES))
-        served.settings_file.write_text(settings + '[dataset]\ngroup_by = "customer"\n')
-        found[groups] = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
-    assert [found[g]["groups"] for g in (240, 60, 8)] == [None, 60, 8] and found[60]["n"] == 240
-    assert found[60]["seen"][1]["ships"] > 1.5 * found[240]["seen"][1]["ships"]
-    assert {s["ships"] for s in found[8]["seen"]} == {None}
-    assert (found[240]["effective"], found[60]["effective"], found[8]["effective"]) == (None, 60, 8)
+    assert (table["groups"], table["effective"]) == (None, None)
+    test = [
+        {**row, "customer": n % 60} for n, row in enumerate(kit.rows_of([f"place {n}" for n in range(80)], " today"))
+    ]
+    kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.PLACES))
+    served.settings_file.write_text(served.settings_file.read_text() + '[dataset]\ngroup_by = "customer"\n')
+    found = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
+    assert (found["n"], found["groups"], found["effective"]) == (24, 12, 12)
 
 
 def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measured(served, kit):
@@ -163,17 +123,3 @@ def test_a_judge_needs_a_name_and_a_verdict(served):
     served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
     unnamed = rung(served, "baseline", "--arms", "base")
     assert unnamed.returncode == 2 and "judge" in unnamed.stderr
-
-
-def test_test_labels_are_reviewed_again_blind_by_a_random_sample(served, kit):
-    served.settings_file.write_text(f'{served.settings_file.read_text()}[review]\npool = "trust"\n')
-    rows = kit.rows_of(kit.PLACES, " at dusk")
-    (served.root / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert rung(served, "data", "import", "t.jsonl", "--as", "test").returncode == 0
-    assert rung(served, "data", "freeze", "--test-only").returncode == 0
-    few = rung(served, "evaluate", "--recheck", "3")
-    assert few.returncode == 2 and "20 " in few.stderr
-    drawn = rung(served, "evaluate", "--recheck", "20")
-    assert drawn.returncode == 0 and "20 of 24" in drawn.stdout
-    item = json.loads(rung(served, "review", "next", "--reviewer", "priya", "--json").stdout)
-    assert item["id"] and "score" not in json.dumps(item) and "verdict" not in json.dumps(item)
