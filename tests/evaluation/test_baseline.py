@@ -129,29 +129,6 @@ def test_a_bigger_model_is_an_arm_that_is_never_chosen(project, settings, model)
     assert report.arms[-1].score == 1.0 and report.chosen in ("base", "prompt") and report.model == model.name
 
 
-def test_a_killed_measuring_goes_on_where_it_was(project, settings, kit):
-    answered, ladder_arms = [], ("base", "prompt", "few_shot")
-
-    def dying(ask):
-        answered.append(ask)
-        if len(answered) > 120:
-            raise KeyboardInterrupt
-        return kit.reply(ask)
-
-    with pytest.raises(KeyboardInterrupt):
-        ladder(project, settings, Scripted(dying), *ladder_arms)
-    assert not list(project.evaluations.glob("*/report.json"))
-    with (project.evaluations / ".partial" / "replies.jsonl").open("ab") as file:
-        file.write(b'{"key": "torn')
-    again = Scripted(kit.reply)
-    folder, report = ladder(project, settings, again, *ladder_arms)
-    fresh = Scripted(kit.reply, name="other")
-    whole = ladder(project, settings, fresh, *ladder_arms)[1]
-    assert folder.name == "E-001"
-    assert len(again.asked) <= len(fresh.asked) - 96
-    assert [a.score for a in report.arms] == [a.score for a in whole.arms]
-
-
 def test_a_test_set_alone_measures_base_and_prompt_only(project, settings, model, kit):
     for path in (project.datasets / "v001").iterdir():
         path.unlink()

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from bank import ladder, perfect
+from bank import perfect
 from scripted import Scripted
 
 from curation.example import Example, chat_row
@@ -83,9 +83,3 @@ def test_a_baseline_tells_how_sure_its_arms_are(project, settings):
     assert base["ece"] == pytest.approx(0.2)
     assert report.arms[0].abstention.point.items == 36, "label scoring of a local model has a threshold too"
     assert 0 < classical["ece"] < 1 and "label_accuracy" not in classical
-
-
-def test_labels_are_not_scored_unless_asked_for(project, settings):
-    model = Sure(lambda ask: ask.choices[0] if ask.choices else "no idea")
-    _, report = ladder(project, settings, model, "prompt")
-    assert "ece" not in report.arms[0].extra and model.scored == 0

@@ -52,10 +52,6 @@ def fields(html):
     return {"csrf": found["csrf"], "item": found["item"]} if "item" in found else {"csrf": found["csrf"]}
 
 
-def test_before_a_comparison_the_page_says_how_one_begins(desk):
-    assert "--human" in browser(desk, "dana").get("/compare").text
-
-
 def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(project, desk, comparison):
     made = comparison()
     dana, lead = browser(desk, "dana smith"), browser(desk, "kim", "lead")

@@ -67,15 +67,8 @@ def answered(service: Service, loopback, *, calls=36, **options):
     return [reply.text for reply in client.answer(asks)]
 
 
-@pytest.mark.parametrize("tells", [True, False], ids=["retry-after", "silent"])
-def test_a_rate_limit_slows_a_ladder_and_does_not_end_it(service: Service, loopback, tells):
-    service.limit, service.window, service.tells_wait = 3, 0.5, tells
-    found = answered(service, loopback, calls=8, workers=8)
-    assert service.turned_away and found == [service.label("small", f"card {n}") for n in range(8)]
-
-
 def test_a_stated_pace_is_kept(service: Service, loopback):
-    service.limit, service.window = 24, 1.0
+    service.limit = 24
     assert len(answered(service, loopback, requests_per_minute=1200, workers=8)) == 36
     assert service.turned_away == 0
 
@@ -90,15 +83,6 @@ def test_a_server_that_tells_probabilities_gives_its_arms_a_threshold(hosted, se
     assert (point["precision"], point["threshold"]) == (1.0, pytest.approx(0.95))
     assert point["coverage"] == pytest.approx(arm["score"])
     assert arm["extra"]["confidence"] == pytest.approx(0.95 * arm["score"] + 0.4 * (1 - arm["score"]))
-
-
-@pytest.mark.parametrize("closed", ["on", "off"])
-def test_without_probabilities_or_a_closed_set_there_is_no_threshold(project, loopback, service: Service, closed):
-    settings(project, loopback, closed=closed)
-    service.sure = None if closed == "on" else lambda question: 0.9
-    report, outcomes = measured(project)
-    assert report["arms"][0]["abstention"] is None
-    assert all(outcome["logprob"] is None for outcome in outcomes)
 
 
 def test_parameters_that_the_model_refuses_are_left_out_by_all_workers(hosted, service: Service):
@@ -167,7 +151,7 @@ def priced(hosted):
 
 def test_what_was_paid_is_counted_by_the_projects_own_price(priced, service: Service):
     """Answers outside the set are paid too; each is measured, and scores nothing."""
-    service.cached, service.says = 0.5, "prose"
+    service.cached, service.prose = 0.5, True
     report, outcomes = measured(priced)
     held = [o for o in outcomes if o["form"] == "held"]
     assert held and all(o["score"] == 0.0 and o["stopped"] == "outside" for o in held)

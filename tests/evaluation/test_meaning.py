@@ -67,12 +67,6 @@ def test_validation_prefers_meaning_where_the_words_differ(renamed):
     assert {tried.settings.get("search") for tried in tries} == {None, "embeddings (topics)"}
 
 
-def test_words_alone_are_tried_unless_it_is_asked_for(renamed):
-    report = ladder_of(renamed, None, ["base", "prompt", "retrieved", "rag"])
-    found = {arm.arm: arm.settings.get("search") for arm in report.arms}
-    assert (found["retrieved"], found["rag"]) == (None, "BM25")
-
-
 def test_the_nearest_come_first_ties_in_order():
     texts = ["my card", "the money", "new plastic"]
     index = NearestByMeaning(Meanings(Topics()), (1, 2, 3), texts)

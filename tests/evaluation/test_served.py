@@ -140,16 +140,6 @@ def test_answers_are_of_a_run_by_a_name_and_another_name_takes_a_planned_place(m
     assert any("models/other" in note and "tiny" in note for note in other.notes), "another base than the arms"
 
 
-def test_a_closed_set_is_asked_free_and_held_as_the_arms_are(project, server, loopback, kit):
-    served = served_in(project, loopback.url, closed="on")
-    server.say["clinic"] = lambda ask: (ask.choices and kit.perfect(ask)) or "It is a card."
-    done = rung(served, "evaluate", "R-001", "--served", "clinic")
-    assert done.returncode == 0, done.stderr
-    folder, verdict = newest_verdict(served, "R-001")
-    arm = read_report(served, folder.name)[1].arms[0]
-    assert arm.form == "held" and set(arm.validation_forms) == {"free", "held"} and verdict.tuned == 1.0
-
-
 def test_the_general_suite_is_asked_of_the_served_base(measured, server):
     before = len(server.asked)
     (measured.root / "general.jsonl").write_text('{"question": "What is 1 + 1?", "answer": "2"}\n')

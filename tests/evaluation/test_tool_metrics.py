@@ -10,7 +10,6 @@ import pytest
 from chat.local.embedded import embedded_folder
 from chat.tool_calls import with_calls
 from evaluation.metrics.item_metrics import item_metric
-from evaluation.metrics.text import exact_match
 
 TOOLS = [{"type": "function", "function": {"name": "pay", "parameters": {
     "type": "object", "required": ["to"],
@@ -50,11 +49,6 @@ RIGHT = calls(call(to="Ann", sum=3))
 def test_each_metric_of_calls(output, expected, name, args, whole):
     for spec, wanted in (("tool_name", name), ("tool_args", args), ("tool_call", whole)):
         assert item_metric(spec).of_row(output, expected, "", None) == pytest.approx(wanted), spec
-
-
-def test_exact_match_reads_calls_to_the_letter():
-    assert exact_match(RIGHT, RIGHT) == 1 and exact_match("", RIGHT) == 0
-    assert exact_match(calls(call(to="Ann", sum=4)), RIGHT) == 0
 
 
 @pytest.mark.parametrize(

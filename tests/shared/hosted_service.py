@@ -18,17 +18,6 @@ from typing import Any
 
 from hosted_replies import completion, message
 
-SAYS: dict[str, Callable[[str], str | None]] = {
-    "json": lambda label: json.dumps({"answer": label}),
-    "fenced": lambda label: f'Here it is:\n```json\n{{"answer": "{label}"}}\n```',
-    "thinking": lambda label: f'<think>\nIs it a card? No.\n</think>\n\n{{"answer": "{label}"}}',
-    "bare": lambda label: f'"{label.upper()}".',
-    "prose": lambda label: f"That depends; many would say {label}, I would not.",
-    "null": lambda label: None,
-}
-"""How an answer to a closed set is written."""
-
-
 PRICES = """
 [[api]]
 model = "small"
@@ -57,15 +46,14 @@ class Service:
     right: Callable[[str], str]
     labels: Collection[str]
     skill: float = 0.8
-    says: str = "json"
+    prose: bool = False
+    """A closed set is answered in a sentence."""
     rejects: Collection[str] = ()
     """Parameters that the model does not support."""
     filtered: Callable[[str], bool] = lambda question: False
     """Questions that are refused with status 400, each time."""
     limit: int = 0
-    """Calls in `window` seconds; 0: as many as come."""
-    window: float = 1.0
-    tells_wait: bool = True
+    """Calls a second; 0: as many as come."""
     fails: Callable[[int], tuple[int, Any] | None] = lambda call: None
     """Another answer to the call of this number."""
     cached: float = 0.0
@@ -92,7 +80,7 @@ class Service:
                 self.turned_away += 1
         if wait:
             said = {"error": {"type": "rate_limit_error", "message": "Too many requests."}}
-            return 429, said, {"retry-after": f"{wait:.2f}"} if self.tells_wait else {}
+            return 429, said, {"retry-after": f"{wait:.2f}"}
         for name in self.rejects:
             if name in body:
                 said = f"Unsupported parameter: '{name}' is not supported with this model."
@@ -107,10 +95,10 @@ class Service:
     def _over(self) -> float:
         """Seconds until the next call may come; 0 where this one may."""
         now = time.monotonic()
-        while self.recent and now - self.recent[0] >= self.window:
+        while self.recent and now - self.recent[0] >= 1:
             self.recent.popleft()
         if self.limit and len(self.recent) >= self.limit:
-            return max(0.01, self.window - (now - self.recent[0]))
+            return max(0.01, 1 - (now - self.recent[0]))
         self.recent.append(now)
         return 0.0
 
@@ -123,10 +111,11 @@ class Service:
     def _answer(self, path: str, body: Any, question: str) -> dict[str, Any]:
         label = self.label(body["model"], question)
         closed = "response_format" in body or "format" in body.get("output_config", {})
-        text = SAYS[self.says](label) if closed or self.says in ("thinking", "null") else label
+        said = f"That depends; many would say {label}, I would not." if self.prose else json.dumps({"answer": label})
+        text = said if closed else label
         prompt = sum(len(str(turn["content"])) for turn in body["messages"]) // 4
         room = int(body.get("max_tokens") or body.get("max_completion_tokens") or 10**6)
-        kept, written = int(prompt * self.cached), min(room, self.thinks + len(text or "") // 4 + 1)
+        kept, written = int(prompt * self.cached), min(room, self.thinks + len(text) // 4 + 1)
         stop = "length" if self.thinks >= room else "stop"
         text = "" if stop == "length" else text
         with self.lock:
@@ -134,7 +123,7 @@ class Service:
             self.tokens = [a + b for a, b in zip(self.tokens, (prompt - kept, kept, written), strict=True)]
         if path.startswith("/v1/messages"):
             used = {"input_tokens": prompt - kept, "output_tokens": written, "cache_read_input_tokens": kept}
-            return message(text or "", "max_tokens" if stop == "length" else "end_turn", usage=used)
+            return message(text, "max_tokens" if stop == "length" else "end_turn", usage=used)
         used = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written,
                 "prompt_tokens_details": {"cached_tokens": kept}}  # fmt: skip
         found = {**completion(text, stop), "usage": used}
