@@ -6,7 +6,6 @@ And the cascade: a classifier where it is sure, the best prompt elsewhere, for w
 import json
 import shutil
 
-import numpy as np
 import pytest
 from bank import changed, ladder
 
@@ -15,22 +14,6 @@ from evaluation.outcomes import check_arms, load_baseline
 from rung.report.evaluation import write_page
 from rung.text.baseline_text import lines
 from workspace.errors import Refusal
-
-
-def drawn(n, seed):
-    """Answers that are right as often as they are sure."""
-    draw = np.random.default_rng(seed)
-    return [SureAnswer(k, float(p), float(draw.random() < p)) for k, p in enumerate(draw.uniform(0.5, 1, n), 1)]
-
-
-def test_what_is_answered_is_right_about_as_often_as_was_wanted():
-    found = abstention(drawn(4000, 1), drawn(4000, 2), 0.9)
-    at = found.point
-    assert at.low <= at.precision <= at.high and at.precision == pytest.approx(0.9, abs=0.02)
-    assert at.coverage == pytest.approx(0.4, abs=0.08) and at.items == round(4000 * at.coverage)
-    coverages = [point.coverage for point in found.curve]
-    assert coverages == sorted(coverages) and coverages[-1] == 1.0
-    assert found.curve[0].precision > found.curve[-1].precision
 
 
 @pytest.mark.parametrize(

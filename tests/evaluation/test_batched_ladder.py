@@ -26,8 +26,6 @@ class Batches:
     looks: int = 0
     sent: dict[str, list[Any]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    lost: int = 0
-    """Results of each batch that never come."""
 
     def __call__(self, handler, request):
         method, path, _, body = request
@@ -62,7 +60,7 @@ class Batches:
 
     def _results(self, name):
         found = []
-        for entry in self.sent[name][self.lost :]:
+        for entry in self.sent[name]:
             path = "/v1/messages" if "params" in entry else "/v1/chat/completions"
             _, said = self.service(None, ("POST", path, {}, entry.get("params") or entry["body"]))
             result = {"result": {"type": "succeeded", "message": said}}
@@ -130,16 +128,6 @@ def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project, batc
     assert served and batches.service.calls == batches.service.answered
     sent = [entry["custom_id"] for name, entries in batches.sent.items() if name != "file" for entry in entries]
     assert len(sent) == len(set(sent)), "nothing is sent twice"
-
-
-@pytest.mark.parametrize("batches", ["anthropic"], indirect=True)
-def test_a_result_that_never_comes_is_a_refusal_and_asked_by_the_next_command(project, batches: Batches):
-    batches.lost = 1
-    assert report(project, "--batch")["arms"]
-    batches.lost = 0
-    before = batches.service.calls
-    assert all(arm["failures"] == 0 for arm in report(project)["arms"])
-    assert batches.service.calls > before
 
 
 def test_what_takes_no_batches_says_so(project):

@@ -92,15 +92,6 @@ def test_a_classifier_is_not_taken_over_where_rows_that_set_it_changed(project, 
     assert any("classifier" in note and "E-001" in note for note in report.notes)
 
 
-def test_a_prompt_that_is_a_link_to_a_shared_file_is_the_same_text(project, settings, model, tmp_path):
-    for prompt in project.prompts.glob("prompt*.md"):
-        prompt.rename(tmp_path / prompt.name)
-        prompt.symlink_to(tmp_path / prompt.name)
-    measure(project, settings, model, "prompt")
-    _, report = measure(project, settings, model, "base")
-    assert "prompt" in by_name(report) and report.notes == []
-
-
 @pytest.mark.parametrize(
     ("change", "lost"),
     [

@@ -107,25 +107,6 @@ def test_what_an_older_rung_wrote_opens(many, sitting, tmp_path):
     assert rung("verdict", cwd=many.root).returncode == 0
 
 
-def test_people_bear_it_out_and_the_difference_is_corrected(many, free, model, tmp_path):
-    ladder(many, free, Scripted(lambda ask: "pin", name="b"))
-    evaluated(many, free, lambda ask: tuned(ask) if len(ask.turns[-1]["content"]) % 2 else "other")
-    sitting = open_sitting(many, free, None)
-    draw = random.Random(3)
-
-    def slips(ask):
-        """Wrong in one of 25 cases."""
-        return right(ask) if draw.random() < 0.96 else {"YES": "NO", "NO": "YES"}[right(ask)]
-
-    assert take_labels(sitting, fill(sitting, tmp_path), "priya") == len(labels(sitting))
-    report = judged(sitting, Scripted(slips, name="judge-1"), tmp_path)
-    tuned_arm, rival = report.arms[0], report.rivals[0]
-    truth = sitting.verdict.tuned - sitting.verdict.baseline
-    assert report.used and tuned_arm.specificity_low > 0.8 and tuned_arm.specificity < 1
-    assert rival.low <= truth <= rival.high and rival.corrected != rival.raw
-    assert report.raters == ["priya"] and len(report.rubric_sha256) == 64
-
-
 def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free, model, tmp_path):
     settings, sitting = deciding(many, free)
     before = sitting.verdict
@@ -299,11 +280,6 @@ def test_a_poor_judge_and_too_few_labels_are_ignored_with_the_reason():
     assert not calibrated("tuned", judge, {}).used
     with pytest.raises(ValueError, match="5000"):
         calibrated("tuned", judge, {5000: True})
-
-
-def test_a_difference_needs_two_items_that_people_judged():
-    with pytest.raises(ValueError, match="two"):
-        corrected_difference({1: True, 2: True}, {1: False, 2: False}, {1: (True, False)})
 
 
 def in_groups(rng, groups, each):

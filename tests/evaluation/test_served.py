@@ -13,7 +13,6 @@ from runs_by_hand import finish_run
 from chat.protocols import Ask
 from evaluation.forgetting import safety
 from evaluation.looks import standing
-from evaluation.measurement_report import read_report
 from evaluation.verdict.rule import newest_verdict
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -96,25 +95,6 @@ def refused(done, *said, code=1):
     words = " ".join(done.stderr.split())
     assert all(each in words for each in said), words
     return True
-
-
-def test_the_run_is_asked_by_its_name_on_the_server_of_the_baseline_and_ruled_on(measured, server, loopback):
-    host = loopback.url.removeprefix("http://")
-    before = len(server.asked)
-    done = rung(measured, "evaluate", "R-001", "--served", "clinic")
-    assert done.returncode == 0, done.stderr
-    asked = server.asked[before:]
-    assert {body["model"] for body in asked} == {"clinic"}
-    assert {body["messages"][0]["content"] for body in asked} == {"Topic."}
-    folder, verdict = newest_verdict(measured, "R-001")
-    assert verdict.verdict == "ship" and {"clinic", host} < set(verdict.served.split())
-    (told,) = [note for note in verdict.notes if "clinic" in note and host in note]
-    report = read_report(measured, folder.name)[1]
-    assert report.served == "clinic" and all(name in report.model for name in ("clinic", host, "R-001"))
-    assert told in " ".join((folder / "report.html").read_text().split())
-    shown = rung(measured, "verdict", "R-001")
-    assert shown.returncode == 0 and told in shown.stdout
-    assert json.loads(rung(measured, "verdict", "R-001", "--json").stdout)["served"] == verdict.served
 
 
 def test_answers_are_of_a_run_by_a_name_and_another_name_takes_a_planned_place(measured, server):

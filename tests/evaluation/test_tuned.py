@@ -11,7 +11,7 @@ from scripted import Scripted
 from chat.protocols import Reply
 from curation.split.manifest import read_manifest
 from evaluation.arms.registry import ARMS, arm_name
-from evaluation.measurement_report import newest_report, read_outcomes, read_report, reports
+from evaluation.measurement_report import newest_report, read_outcomes, read_report
 from evaluation.outcomes import require_baseline, unmeasured
 from evaluation.verdict.intervals import score_interval
 from evaluation.verdict.pairing import Trained, paired
@@ -201,22 +201,3 @@ def test_items_of_one_group_count_together(project, settings, model, kit):
     ladder(project, settings, model)
     third = evaluated(project, by_customer)[1]
     assert (third.clusters, third.verdict) == (9, "need_more_data")
-
-
-def test_a_group_with_a_third_of_the_items_moves_the_error_and_never_the_difference(project, settings, model, kit):
-    rows = kit.rows_of(kit.PLACES, " today") + kit.rows_of(kit.PLACES[:4], " again")
-    grouped = [{**row, "customer": "big" if n < 10 else n // 2} for n, row in enumerate(rows)]
-    kit.freeze_by_hand(project, "v002", test=grouped, validation=kit.rows_of(kit.PLACES[:4], " now"))
-    settings = changed(settings, "dataset", group_by="customer")
-    ladder(project, settings, model)
-    found = evaluated(project, settings)[1]
-    assert (found.n, found.clusters, found.verdict) == (36, 14, "need_more_data")
-    assert found.effective_clusters == pytest.approx(36**2 / (10**2 + 13 * 2**2)) and found.minimum_detectable is None
-    assert found.difference == pytest.approx(found.tuned - found.baseline)
-    for part in (found, *found.arms):
-        assert part.low <= part.difference <= part.high
-    for part in (*found.slices, *found.secondary):
-        assert part.low - 1e-12 <= part.difference <= part.high + 1e-12
-    for report in reports(project):
-        for arm in report.arms:
-            assert arm.low <= arm.score <= arm.high
