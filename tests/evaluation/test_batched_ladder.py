@@ -1,4 +1,4 @@
-"""`rung baseline --batch`: the ladder by OpenAI's and Anthropic's batches, on loopback, paid once whatever happens."""
+"""`rung baseline --batch`: the ladder by OpenAI's batches, on loopback, paid once whatever happens."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from chat.protocols import Ask
 
 @dataclass
 class Batches:
-    """Both providers' batches over a service; a batch ends after `looks` looks at it."""
+    """Batches over a service; a batch ends after `looks` looks at it."""
 
     service: Any
     looks: int = 0
@@ -34,25 +34,18 @@ class Batches:
             return 200, {"id": "file", "object": "file"}
         if method == "POST" and path.endswith("/batches"):
             name = f"batch_{len(self.seen)}"
-            self.sent[name], self.seen[name] = body.get("requests") or self.sent["file"], 0
-            return 200, self._state(name, path)
-        if path.endswith(("/results", "/content")):
+            self.sent[name], self.seen[name] = self.sent["file"], 0
+            return 200, self._state(name)
+        if path.endswith("/content"):
             name = path.split("/")[-2]
             return 200, "\n".join(map(json.dumps, self._results(name))), {"content-type": "application/x-jsonl"}
         if "/batches/" in path:
-            return 200, self._state(path.split("/")[-1], path)
+            return 200, self._state(path.split("/")[-1])
         return self.service(handler, request)
 
-    def _state(self, name, path):
+    def _state(self, name):
         ended, n = self.seen[name] > self.looks, len(self.sent[name])
         self.seen[name] += 1
-        if "messages" in path:
-            counts = {"processing": n * (not ended), "succeeded": n * ended, "errored": 0, "canceled": 0, "expired": 0}
-            return {"id": name, "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
-                    "request_counts": counts, "created_at": "2026-11-25T00:00:00Z",
-                    "expires_at": "2026-11-26T00:00:00Z", "ended_at": None, "archived_at": None,
-                    "cancel_initiated_at": None,
-                    "results_url": f"{self.url}/v1/messages/batches/{name}/results"}  # fmt: skip
         return {"id": name, "object": "batch", "status": "completed" if ended else "in_progress",
                 "endpoint": "/v1/chat/completions", "input_file_id": "file", "completion_window": "24h",
                 "created_at": 1, "output_file_id": name if ended else None,
@@ -61,33 +54,24 @@ class Batches:
     def _results(self, name):
         found = []
         for entry in self.sent[name]:
-            path = "/v1/messages" if "params" in entry else "/v1/chat/completions"
-            _, said = self.service(None, ("POST", path, {}, entry.get("params") or entry["body"]))
-            result = {"result": {"type": "succeeded", "message": said}}
-            if "params" not in entry:
-                result = {"response": {"status_code": 200, "body": said}, "error": None}
+            _, said = self.service(None, ("POST", "/v1/chat/completions", {}, entry["body"]))
+            result = {"response": {"status_code": 200, "body": said}, "error": None}
             found.append({"custom_id": entry["custom_id"], **result})
         return found
 
-    url: str = ""
 
-
-@pytest.fixture(params=["openai", "anthropic"])
-def batches(request, project, loopback, kit) -> Batches:
-    made = Batches(Service(kit.right, tuple(kit.LABELS.values())), url=loopback.url)
+@pytest.fixture
+def batches(project, loopback, kit) -> Batches:
+    made = Batches(Service(kit.right, tuple(kit.LABELS.values())))
     loopback.say(made)
-    base = loopback.url + ("/v1" if request.param == "openai" else "")
-    project.settings_file.write_text(
-        f'[model]\nprovider = "{request.param}"\nbase = "small"\nbase_url = "{base}"\n'
-        '[evaluation]\nclosed_set = "on"\nfew_shot = 3\n'
-    )
+    kit.on_server(project, loopback.url, 'closed_set = "on"\nfew_shot = 3', base="small")
     (project.root / "rules").mkdir()
     (project.root / "rules" / "prices.toml").write_text(PRICES)
     return made
 
 
 def rung(project, *words) -> subprocess.CompletedProcess[str]:
-    return in_shell.rung(*words, cwd=project.root, timeout=120, ANTHROPIC_API_KEY="test")
+    return in_shell.rung(*words, cwd=project.root, timeout=120, OPENAI_API_KEY="none")
 
 
 def report(project, *words):
@@ -112,7 +96,6 @@ def kept(project):
     return [json.loads(line)["reply"] for line in lines]
 
 
-@pytest.mark.parametrize("batches", ["openai"], indirect=True)
 def test_stopped_while_it_waits_the_same_command_fetches_the_batch(project, batches: Batches):
     batches.looks = 10**6
     line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
@@ -147,7 +130,7 @@ def test_a_served_run_and_the_judge_are_asked_by_batches_too(project, loopback, 
         alone.extend([body["model"]] * (handler is not None))
         return 200, completion(says[body["model"]](Ask(tuple(body["messages"]))))
 
-    batches = Batches(answers, url=loopback.url)
+    batches = Batches(answers)
     loopback.say(batches)
     place = f'provider = "openai"\nbase_url = "{loopback.url}/v1"\n'
     project.settings_file.write_text(

@@ -35,6 +35,7 @@ def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items
 
 def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
     few, unequal = verdict(rows((9, 10, 0, 1))), verdict(rows((1, 100, 0, 1), (50, 1, 0, 1)))
+    assert verdict(rows((10, 30, 0, 1))).verdict == "ship"
     assert few.items_to_settle == 10 and few.minimum_detectable is None
     assert unequal.items_to_settle > 51 and unequal.minimum_detectable is None
     assert unequal.effective_clusters == pytest.approx(150**2 / (100**2 + 50))

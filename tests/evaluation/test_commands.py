@@ -114,12 +114,3 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
         refused = rung(served, *command).stderr
         assert {"resume", "R-001"} < set(refused.split()), refused
     assert "R-001" in rung(served, "evaluate", "R-01").stderr
-
-
-def test_a_judge_needs_a_name_and_a_verdict(served):
-    assert rung(served, "judge").returncode == 1
-    refused = rung(served, "baseline", "--arms", "base", "--override", "privacy")
-    assert refused.returncode == 2 and "--reason" in refused.stderr
-    served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
-    unnamed = rung(served, "baseline", "--arms", "base")
-    assert unnamed.returncode == 2 and "judge" in unnamed.stderr

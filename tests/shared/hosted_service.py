@@ -1,6 +1,6 @@
 """A hosted model with a known skill and the faults of real services, played by the `loopback` server.
 
-It speaks OpenAI's chat completions and Anthropic's messages, and counts for itself what it answered and what that
+It speaks OpenAI's chat completions, and counts for itself what it answered and what that
 costs, so that a report can be compared with it.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from hosted_replies import completion, message
+from hosted_replies import completion
 
 PRICES = """
 [[api]]
@@ -72,7 +72,7 @@ class Service:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, _handler: Any, request: Any) -> tuple[Any, ...]:
-        _, path, _, body = request
+        *_, body = request
         with self.lock:
             self.calls += 1
             call, wait = self.calls, self._over()
@@ -90,7 +90,7 @@ class Service:
         question = str(body["messages"][-1]["content"]).split("\n\n")[-1]
         if self.filtered(question):
             return 400, {"error": {"type": "invalid_request_error", "message": "The content was filtered."}}
-        return 200, self._answer(path, body, question)
+        return 200, self._answer(body, question)
 
     def _over(self) -> float:
         """Seconds until the next call may come; 0 where this one may."""
@@ -108,9 +108,9 @@ class Service:
         wrong = sorted(set(self.labels) - {right})
         return right if share(model, question) < self.skill else wrong[int(share(question) * len(wrong))]
 
-    def _answer(self, path: str, body: Any, question: str) -> dict[str, Any]:
+    def _answer(self, body: Any, question: str) -> dict[str, Any]:
         label = self.label(body["model"], question)
-        closed = "response_format" in body or "format" in body.get("output_config", {})
+        closed = "response_format" in body
         said = f"That depends; many would say {label}, I would not." if self.prose else json.dumps({"answer": label})
         text = said if closed else label
         prompt = sum(len(str(turn["content"])) for turn in body["messages"]) // 4
@@ -121,9 +121,6 @@ class Service:
         with self.lock:
             self.served[question] = self.served.get(question, 0) + 1
             self.tokens = [a + b for a, b in zip(self.tokens, (prompt - kept, kept, written), strict=True)]
-        if path.startswith("/v1/messages"):
-            used = {"input_tokens": prompt - kept, "output_tokens": written, "cache_read_input_tokens": kept}
-            return message(text, "max_tokens" if stop == "length" else "end_turn", usage=used)
         used = {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written,
                 "prompt_tokens_details": {"cached_tokens": kept}}  # fmt: skip
         found = {**completion(text, stop), "usage": used}
