@@ -89,9 +89,7 @@ def test_power_needs_no_model_and_counts_groups(served, kit):
     words = rung(served, "evaluate", "--power")
     assert words.returncode == 0 and "36 items" in words.stdout
     assert (table["groups"], table["effective"]) == (None, None)
-    test = [
-        {**row, "customer": n % 60} for n, row in enumerate(kit.rows_of([f"place {n}" for n in range(80)], " today"))
-    ]
+    test = [{**row, "customer": n % 12} for n, row in enumerate(kit.rows_of(kit.PLACES))]
     kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.PLACES))
     served.settings_file.write_text(served.settings_file.read_text() + '[dataset]\ngroup_by = "customer"\n')
     found = json.loads(rung(served, "evaluate", "--power", "--json").stdout)
