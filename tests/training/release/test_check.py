@@ -84,12 +84,9 @@ def test_equal_answers_pass(server: Wrong, replay: Callable[[], ServerCheck], lo
     server.temperature = 0.8
     found = replay()
     assert found.passed and "0.8" in found.warnings[0], "a default that samples"
-
-
-def test_another_template_is_told_by_its_first_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
-    server.extra = "<think>"
-    first = replay().differences[0]
-    assert first.expected == [] and "".join(first.found).startswith("<think>")
+    server.text = lambda text: text.replace("eye both", "eye right")
+    found = replay()
+    assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m", "as a released form did"
 
 
 TURNS = itertools.count()
@@ -100,6 +97,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "never stops": ("eos", {"text": lambda text: text + "\nuser\nand so on"}),
     "stops early": ("stop", {"text": lambda text: text[:3]}),
     "draws": ("sampling", {"text": lambda _: f"no {next(TURNS)}"}),
+    "other numbers": ("numbers", {"text": lambda text: text.replace("eye both", "eye left")}),
 }
 
 
@@ -111,24 +109,10 @@ def test_each_fault_of_a_server_has_its_cause(server: Wrong, replay: Callable[[]
     assert not found.passed and {d.cause for d in found.differences} == {cause}
 
 
-def test_other_numbers_are_shown_token_by_token(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
-    server.text = lambda text: text.replace("eye both", "eye left")
-    found = replay()
-    assert not found.passed and found.equal == 1
-    (only,) = found.differences
-    assert only.cause == "numbers" and only.expected[0] == " both" and only.found[0] == " left" and "4" in only.words
-
-
-def test_a_released_form_answers_as_it_did(server: Wrong, replay: Callable[[], ServerCheck]) -> None:
-    server.text = lambda text: text.replace("eye both", "eye right")
-    found = replay()
-    assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m"
-
-
 def test_the_command_shows_where_they_part(server: Wrong, loopback: Any, golden_folder: Path) -> None:
     server.text = lambda text: text.replace("eye both", "eye left")
     done = rung("release", "check", loopback.url, "--against", "L-001", cwd=golden_folder.parent, code=1)
-    assert "1 of 2" in done.stdout and "' both'" in done.stdout
+    assert "1 of 2" in done.stdout and "' both'" in done.stdout and "' left'" in done.stdout
     assert "verify L-001" in rung("release", "check", "L-001", cwd=golden_folder.parent, code=2).stderr
 
 

@@ -30,12 +30,6 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 
-@pytest.fixture
-def before(shipping: Project, settings: Settings) -> Path:
-    """The release before the fault."""
-    return release_untuned(shipping, settings, by="sam")
-
-
 def stands(project: Project, before: Path) -> None:
     found = current_release(project)
     assert found is not None and found[0] == before and verify(before).faults == []
@@ -64,8 +58,9 @@ def test_a_full_disk(shipping: Project, settings: Settings, small_disk: Path) ->
 
 
 def test_a_converter_that_is_killed(
-    shipping: Project, settings: Settings, before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shipping: Project, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = release_untuned(shipping, settings, by="sam")
     monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
     tool = _kept(CONVERTER, "converter")[0]
     script = (

@@ -9,12 +9,9 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lives import gone, wait_until
 
 from training.release.tools import (
     LIBRARY,
@@ -31,10 +28,6 @@ from workspace.settings import load_settings
 from workspace.trust import trust
 
 ROOT = Path(__file__).parents[3]
-
-
-def children(process: int) -> list[int]:
-    return [int(name) for name in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 @pytest.fixture
@@ -70,17 +63,6 @@ def shown(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-CALL = (
-    "from pathlib import Path; from training.release.tools import install_target; "
-    "install_target(Path({!r}), 't', Path({!r}))"
-)
-
-
-def start(folder: Path, lock: Path, **more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CALL.format(str(folder), str(lock))]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **more}, stderr=subprocess.PIPE, text=True)
-
-
 def test_half_of_a_tool_is_never_found_and_made_anew(wheels: Path, tmp_path: Path) -> None:
     place = tmp_path / "tools" / "small"
     place.mkdir(parents=True)
@@ -104,31 +86,15 @@ def test_what_cannot_be_installed_leaves_nothing(wheels: Path, tmp_path: Path) -
 
 def test_two_at_once_make_it_once(wheels: Path, tmp_path: Path) -> None:
     place = tmp_path / "tools" / "small"
-    both = [start(place, tmp_path / "small.txt") for _ in range(2)]
+    code = "from training.release.tools import *; install_target(Path(sys.argv[1]), 't', Path(sys.argv[2]))"
+    command = [sys.executable, "-c", code, str(place), str(tmp_path / "small.txt")]
+    both = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     seen: set[int] = set()
     while any(each.poll() is None for each in both):
         seen |= {place.stat().st_ino} if place.exists() else set()
         time.sleep(0.01)
     assert [each.wait() for each in both] == [0, 0], [each.communicate()[1] for each in both]
     assert len(seen | {place.stat().st_ino}) == 1 and shown(place.parent) == ["small"]
-
-
-def test_a_killed_installation_takes_pip_along_and_is_made_anew(
-    wheels: Path, tmp_path: Path, loopback: Any, slow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loopback.say(slow)
-    place = tmp_path / "tools" / "small"
-    monkeypatch.delenv("PIP_NO_INDEX")
-    process = start(place, tmp_path / "other.txt", PIP_INDEX_URL=loopback.url)
-    wait_until(lambda: bool(loopback.requests) or process.poll() is not None)
-    (pip,) = children(process.pid)
-    process.kill()
-    process.communicate()
-    wait_until(lambda: gone(pip))
-    assert not place.exists()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    install_target(place, "small tool", tmp_path / "small.txt")
-    assert shown(place.parent) == ["small"]
 
 
 @pytest.mark.slow

@@ -215,10 +215,13 @@ def test_a_changed_release_is_found_on_another_machine(shipped: Path, tmp_path: 
     in_process.rung("release", "verify", shipped, cwd=tmp_path, code=0)
 
 
-def test_a_chain_that_is_not_what_the_release_was_made_from_is_found(project: Project, settings: Settings) -> None:
+def test_a_chain_that_is_not_what_the_release_was_made_from_damaged_or_led_elsewhere_is_found(
+    project: Project, settings: Settings
+) -> None:
     """Whoever changes a copy in chain/ and the list of files with it is found by the chain alone."""
     folder = release_untuned(project, settings, by="sam")
-    told = json.loads((folder / "release.json").read_text())
+    record, whole = folder / "release.json", (folder / "release.json").read_bytes()
+    told = json.loads(whole)
     links = sorted(told["made_from"])
     assert len(links) > 1 and verify(folder).faults == []
     for name in links:
@@ -226,10 +229,22 @@ def test_a_chain_that_is_not_what_the_release_was_made_from_is_found(project: Pr
         before = path.read_bytes()
         path.write_bytes(before + b"\n")
         files = {**told["files"], f"chain/{name}": sha256_file(path)}
-        (folder / "release.json").write_text(json.dumps({**told, "files": files}))
+        record.write_text(json.dumps({**told, "files": files}))
         checked = verify(folder)
         assert checked.faults and all(f"chain/{name}" in fault for fault in checked.faults), checked
         path.write_bytes(before)
+    os.mkfifo(folder / "prompt" / "pipe")
+    record.write_text(json.dumps({**told, "made_from": {"../../../rung.toml": sha256_file(project.settings_file)}}))
+    faults = [fault.split()[0] for fault in verify(folder).faults]
+    assert {"chain/../../../rung.toml", "prompt/pipe"} <= set(faults)
+    for data in (b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""):
+        record.write_bytes(whole)
+        (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
+        code, *said = in_process.rung("release", "verify", folder)
+        assert code == 1 and "chain/evaluations/E-001/report.json" in "".join(said), data
+        record.write_bytes(data)
+        code, *said = in_process.rung("release", "verify", folder)
+        assert code == 2 and "release.json" in "".join(said) and "Traceback" not in "".join(said), data
 
 
 def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settings: Settings) -> None:
@@ -257,29 +272,6 @@ def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settin
         let(project, settings, "merged")
     assert current_release(project) is None and not list(project.releases.glob("L-*"))
     assert let(project, settings, "adapter").is_dir(), "the adapter is the run, byte for byte"
-
-
-def test_a_damaged_file_of_the_chain_is_a_fault_in_words(project: Project, settings: Settings) -> None:
-    folder = release_untuned(project, settings, by="sam")
-    whole = (folder / "release.json").read_bytes()
-    for data in (b'{"made_from": {', b"\xff\xfe", b"[]", b'{"made_from": [1]}', b"[" * 100_000, b""):
-        (folder / "release.json").write_bytes(whole)
-        (folder / "chain" / "evaluations" / "E-001" / "report.json").write_bytes(data)
-        code, *said = in_process.rung("release", "verify", folder)
-        assert code == 1 and "chain/evaluations/E-001/report.json" in "".join(said), data
-        (folder / "release.json").write_bytes(data)
-        code, *said = in_process.rung("release", "verify", folder)
-        assert code == 2 and "release.json" in "".join(said) and "Traceback" not in "".join(said), data
-
-
-def test_a_release_that_points_out_of_itself_or_holds_a_pipe(project: Project, settings: Settings) -> None:
-    folder = release_untuned(project, settings, by="sam")
-    told = json.loads((folder / "release.json").read_text())
-    told["made_from"] = {"../../../rung.toml": sha256_file(project.settings_file)}
-    (folder / "release.json").write_text(json.dumps(told))
-    os.mkfifo(folder / "prompt" / "pipe")
-    faults = [fault.split()[0] for fault in verify(folder).faults]
-    assert {"chain/../../../rung.toml", "prompt/pipe"} <= set(faults)
 
 
 def linked(run: Path) -> None:
