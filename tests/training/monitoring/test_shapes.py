@@ -1,6 +1,7 @@
 """Log lines in each of the shapes that gateways and traces write, streams and calls too; none crashes the reader."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from as_logged import ASKED, generation, joined, litellm
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from in_shell import rung
 
 from rung.start import start_project
-from training.monitoring.fields import as_time, on_scale, opened, scale_of
+from training.monitoring.fields import Feedback, as_time, on_scale, opened, scale_of
 from training.monitoring.log_lines import read_part
 from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker
@@ -42,15 +43,6 @@ def test_every_usual_shape_gives_question_answer_and_end(line):
     assert (part.said.text, part.said.finish, part.said.error) == ("a", "stop", "")
 
 
-def test_measures_and_system_message():
-    part = read_part(litellm(2, "q", "a", metadata={"rating": 1}))
-    assert (part.seconds, part.cost_usd, part.input_tokens, part.output_tokens) == (0.5, 0.001, 9, 3)
-    assert part.at is not None and part.at.isoformat() == "2025-11-24T16:02:00+00:00"
-    assert part.feedback.rating == 1.0
-    claude = read_part({"request": {"system": "S", "messages": ASKED}, "response": SAID})
-    assert claude.messages[0] == {"role": "system", "content": "S"}
-
-
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -72,28 +64,6 @@ def test_measures_and_system_message():
 def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
     part = read_part(line)
     assert (part.kind, part.why) == ("other", why)
-
-
-def test_a_chat_is_one_whatever_its_host_is_called():
-    for url in (
-        "https://images.example.org/v1/chat/completions",
-        "https://x.example.org/openai/deployments/speech-desk/chat/completions?api-version=2024-10-21",
-        "https://rerank.example.org/v1/responses/",
-    ):
-        assert read_part({"url": url, "messages": ASKED, "response": SAID}).kind == "whole"
-
-
-@pytest.mark.parametrize(
-    ("line", "error"),
-    [
-        ({"messages": ASKED, "response": None, "status": "failure", "error_str": "timeout"}, "timeout"),
-        ({"request": {"messages": ASKED}, "response": {"status_code": 429, "body": {"error": "no"}}}, "no"),
-        ({"messages": ASKED, "response": {}, "status_code": 500}, "HTTP 500"),
-    ],
-)  # fmt: skip
-def test_a_failed_request_keeps_its_error(line, error):
-    part = read_part(line)
-    assert part.kind == "whole" and part.said.error == error and part.said.text == ""
 
 
 def test_halves_that_find_no_other_are_set_aside_each_with_its_reason():
@@ -148,18 +118,6 @@ def test_the_scale_of_ratings_is_told_by_all_of_them(ratings, scale, worst, best
     assert (on_scale(min(ratings), scale), on_scale(max(ratings), scale)) == (worst, best)
 
 
-def test_a_number_of_any_length_is_no_count_and_no_crash():
-    line = {"prompt": "q", "completion": "a", "input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
-    part = read_part(line)
-    assert (part.kind, part.input_tokens, part.output_tokens, part.cost_usd, part.at) == (
-        "whole",
-        None,
-        None,
-        None,
-        None,
-    )
-
-
 def test_times_in_every_form():
     forms = (1_764_000_000, "1764000000", 1_764_000_000_000, 1.764e18, "2025-11-24T16:00:00Z", "2025-11-24 16:00:00")
     assert {str(as_time(form)) for form in forms} == {"2025-11-24 16:00:00+00:00"}
@@ -203,82 +161,67 @@ def test_a_text_that_is_no_strict_json_stays_a_text(inner):
     assert Masker().inside({"arguments": inner}) == {"arguments": inner}
 
 
-def test_an_error_that_says_nothing_is_none():
-    for nothing in ({}, "", [], None):
-        assert read_part({"messages": ASKED, "response": SAID, "error": nothing}).said.error == ""
-        line = {"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}
-        assert read_part(line).said.error == "timeout"
-
-
 CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
 ITEMS = [
     {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "a"}]},
     {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
 ]
+RESULT = {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}
+JSON = ('{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}')
+HUGE = {"input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
+CUT = {"text": "a", "finish": "length", "tool_calls": (CALL,)}
+FIELDS = [
+    ({"request": {"system": "S", "messages": ASKED}, "response": SAID},
+     {"messages": [{"role": "system", "content": "S"}, *ASKED]}),
+    (litellm(2, "q", "a", metadata={"rating": 1}),
+     {"seconds": 0.5, "cost_usd": 0.001, "input_tokens": 9, "output_tokens": 3, "feedback": Feedback(1.0),
+      "at": datetime(2025, 11, 24, 16, 2, tzinfo=UTC)}),
+    ({"url": "https://images.example.org/v1/chat/completions", "messages": ASKED, "response": SAID}, {"kind": "whole"}),
+    ({"url": "https://x.example.org/openai/deployments/speech-desk/chat/completions?api-version=2024-10-21",
+      "messages": ASKED, "response": SAID}, {"kind": "whole"}),
+    ({"url": "https://rerank.example.org/v1/responses/", "messages": ASKED, "response": SAID}, {"kind": "whole"}),
+    ({"messages": ASKED, "response": None, "status": "failure", "error_str": "timeout"},
+     {"kind": "whole", "error": "timeout", "text": ""}),
+    ({"request": {"messages": ASKED}, "response": {"status_code": 429, "body": {"error": "no"}}},
+     {"kind": "whole", "error": "no", "text": ""}),
+    ({"messages": ASKED, "response": {}, "status_code": 500}, {"kind": "whole", "error": "HTTP 500", "text": ""}),
+    *(({"messages": ASKED, "response": SAID, "error": nothing}, {"error": ""}) for nothing in ({}, "", [], None)),
+    *(({"messages": ASKED, "response": None, "error": nothing, "error_str": "timeout"}, {"error": "timeout"})
+      for nothing in ({}, "", [], None)),
+    ({"request": {"messages": ASKED}, "response": {
+        "object": "response", "output": ITEMS, "incomplete_details": {"reason": "max_output_tokens"}}}, CUT),
+    ({"request": {"messages": ASKED}, "response": {
+        "choices": [{"message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "length"}]}}, CUT),
+    *(({"messages": ASKED, "response": "a", "finish_reason": word}, {"finish": "length"})
+      for word in ("max_tokens", "MAX_TOKENS", "length")),
+    ({"messages": ASKED, "response": {"content": "a", "stop_reason": "max_tokens"}}, {"finish": "length"}),
+    ({"input": [*ASKED, ITEMS[0], ITEMS[2], RESULT], "response": "b"},
+     {"messages": [*ASKED, {"role": "assistant", "content": "", "tool_calls": [CALL]},
+                   {"role": "tool", "content": "E11.9", "tool_call_id": "t-1"}]}),
+    ({"prompt": "q", "completion": "a", **HUGE},
+     {"kind": "whole", "input_tokens": None, "output_tokens": None, "cost_usd": None, "at": None}),
+    ({"prompt": "q", "input": 12, "completion": "a", "output": 3, "prompt_tokens": 12},
+     {"messages": ASKED, "text": "a", "input_tokens": 12, "output_tokens": None}),
+    ({"messages": ASKED, "response": "a", "usage": {"input": 12, "output": 3}},
+     {"text": "a", "input_tokens": 12, "output_tokens": 3}),
+    ({"input": "42", "output": "7"},
+     {"messages": [{"role": "user", "content": "42"}], "text": "7", "input_tokens": None, "output_tokens": None}),
+    ({"messages": ASKED, "response": 200, "completion": "a", "output": True}, {"text": "a"}),
+    *(({key: answer, "response": "a"}, {"messages": [{"role": "user", "content": answer}]})
+      for key in ("input", "prompt") for answer in JSON),
+    (generation("o-1", output=json.loads(JSON[0]), input={"note": "n", "age": 3}),
+     {"text": JSON[0], "messages": [{"role": "user", "content": '{"note": "n", "age": 3}'}]}),
+    ({"messages": ASKED, "response": ""}, {"kind": "whole", "text": "", "error": ""}),
+    ({"id": "x", "response": "", "rating": "up"}, {"kind": "feedback"}),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        {"object": "response", "output": ITEMS, "incomplete_details": {"reason": "max_output_tokens"}},
-        {"choices": [{"message": {"content": "a", "tool_calls": [CALL]}, "finish_reason": "length"}]},
-    ],
-)
-def test_whoever_wrote_it_text_calls_and_a_cut_end_are_the_same(reply):
-    said = read_part({"request": {"messages": ASKED}, "response": reply}).said
-    assert (said.text, said.finish) == ("a", "length")
-    assert [(c["id"], c["function"]["name"], json.loads(c["function"]["arguments"])) for c in said.tool_calls] == [
-        ("t-1", "look_up", {"code": "E11"})
-    ]
-
-
-def test_an_answer_that_was_cut_ends_in_one_word_whoever_wrote_it():
-    for word in ("max_tokens", "MAX_TOKENS", "length"):
-        for line in (
-            {"messages": ASKED, "response": "a", "finish_reason": word},
-            {"messages": ASKED, "response": {"content": "a", "stop_reason": word}},
-        ):
-            assert read_part(line).said.finish == "length"
-
-
-def test_calls_and_results_of_tools_in_a_request_are_kept():
-    items = [*ASKED, ITEMS[0], ITEMS[2], {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}]
-    messages = read_part({"input": items, "response": "b"}).messages
-    assert [m["role"] for m in messages] == ["user", "assistant", "tool"]
-    assert messages[1]["tool_calls"] == [CALL]
-    assert messages[2] == {"role": "tool", "content": "E11.9", "tool_call_id": "t-1"}
-
-
-def test_counts_of_tokens_are_no_texts_and_texts_no_counts():
-    part = read_part({"prompt": "q", "input": 12, "completion": "a", "output": 3, "prompt_tokens": 12})
-    assert (part.messages, part.said.text, part.input_tokens, part.output_tokens) == (ASKED, "a", 12, None)
-    part = read_part({"messages": ASKED, "response": "a", "usage": {"input": 12, "output": 3}})
-    assert (part.said.text, part.input_tokens, part.output_tokens) == ("a", 12, 3)
-    part = read_part({"input": "42", "output": "7"})
-    assert (part.messages[0]["content"], part.said.text, part.input_tokens, part.output_tokens) == (
-        "42",
-        "7",
-        None,
-        None,
-    )
-    part = read_part({"messages": ASKED, "response": 200, "completion": "a", "output": True})
-    assert part.said.text == "a"
-
-
-@pytest.mark.parametrize("answer", ['{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}'])
-def test_an_answer_and_a_question_that_are_json_stay_what_they_are(answer):
-    for key in ("input", "prompt"):
-        assert read_part({key: answer, "response": "a"}).messages == [{"role": "user", "content": answer}]
-    parsed = read_part(generation("o-1", output={"code": "E11", "side": "left"}, input={"note": "n", "age": 3}))
-    assert json.loads(parsed.said.text) == {"code": "E11", "side": "left"}
-    assert json.loads(parsed.messages[0]["content"]) == {"note": "n", "age": 3}
-
-
-def test_an_empty_answer_is_one_and_feedback_beside_an_empty_answer_is_feedback():
-    part = read_part({"messages": ASKED, "response": ""})
-    assert (part.kind, part.said.text, part.said.error) == ("whole", "", "")
-    assert read_part({"id": "x", "response": "", "rating": "up"}).kind == "feedback"
+@pytest.mark.parametrize(("line", "fields"), FIELDS)
+def test_what_is_read_of_a_line(line, fields):
+    part = read_part(line)
+    found = {**vars(part), **{name: getattr(part.said, name) for name in part.said.__slots__}}
+    assert {name: found[name] for name in fields} == fields
 
 
 def test_a_model_that_only_one_half_names_is_still_the_requests():
