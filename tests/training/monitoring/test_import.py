@@ -54,18 +54,6 @@ def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(proj
     assert (made.requests, made.kept, made.known) == (4, 2, 2), "twice in one file are two, the file again is known"
 
 
-def test_feedback_that_comes_later_reaches_the_request_of_an_earlier_import(project: Project, write):
-    imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b")]))
-    imported(
-        project,
-        write([{"id": "chatcmpl-2", "rating": 1, "comment": "no"}, {"id": "chatcmpl-1", "stars": 5}], "f.jsonl"),
-    )
-    assert [(r.answer, r.rating, r.comment) for r in read_watched(project).requests] == [
-        ("a", 1.0, ""),
-        ("b", -1.0, "no"),
-    ]
-
-
 SECRETS = ["mo@example.org", "+49 170 1234567", "4111 1111 1111 1111", "sk-ant-api03-" + "A1b2C3d4" * 6]
 
 
@@ -177,21 +165,26 @@ def test_a_full_disk_stops_with_one_plain_message_and_leaves_nothing_half(house:
     assert rung("watch", *words, cwd=folder).returncode in (0, 1)
 
 
-def test_what_people_said_since_of_a_known_request_is_kept(project: Project, write):
+def test_what_people_said_since_of_a_request_of_an_earlier_import_is_kept(project: Project, write):
     nameless = {key: value for key, value in litellm(3, "q3", "c").items() if key != "id"} | {"response": "c"}
-    imported(project, write([litellm(1, "q", "a"), litellm(2, "q", "b", metadata={"rating": "up"}), nameless]))
+    asked = [litellm(n, "q", answer) for n, answer in ((1, "a"), (4, "e"), (5, "f"))]
+    imported(project, write([asked[0], litellm(2, "q", "b", metadata={"rating": "up"}), nameless, *asked[1:]]))
     later = [
         litellm(1, "q", "a", metadata={"rating": "down", "comment": "call +49 170 1234567"}),
         litellm(2, "q", "b", metadata={"rating": "up"}),
         {**nameless, "edit": "d"},
+        {"id": "chatcmpl-4", "rating": 1, "comment": "no"},
+        {"id": "chatcmpl-5", "stars": 5},
     ]
     made = imported(project, write(later, "later.jsonl"))
-    assert (made.known, made.kept, made.said_again) == (3, 0, 2)
+    assert (made.known, made.kept, made.said_again, made.feedback) == (3, 0, 2, 2)
     watched = read_watched(project)
     assert [(r.rating, r.comment, r.edit) for r in watched.requests] == [
         (-1.0, "call [PHONE]", ""),
         (1.0, "", ""),
         (None, "", "d"),
+        (-1.0, "no", ""),
+        (1.0, "", ""),
     ]
     assert watched.unmatched == 0
 
@@ -206,20 +199,6 @@ def test_what_stands_escaped_in_json_is_masked_however_deep(text):
     assert json.loads(masked_text(once))["name"] == 'é "x"'
     for plain in (json.dumps({"text": "a\nb"}), r"C:\new\table", r'"\d+" and "', r'say "\frac{1}{2}"'):
         assert masked_text(plain) == plain
-
-
-def test_an_observation_of_langfuse_gives_all_its_figures():
-    part = read_part(generation("o-1", modelParameters={}, metadata={"a": 1}, statusMessage=None))
-    assert (part.kind, part.ids, part.trace, part.model) == ("whole", ("o-1",), "trace-of-o-1", "house")
-    assert (part.seconds, part.input_tokens, part.output_tokens, part.cost_usd) == (1.5, 9, 3, 0.002)
-    failed = read_part(generation("o-1", output=None, level="ERROR", statusMessage="rate limit"))
-    assert (failed.kind, failed.said.error) == ("whole", "rate limit")
-    details = read_part(generation("o-1", usage=None, usageDetails={"input": 5, "output": 2}, calculatedTotalCost=None,
-                                   costDetails={"total": 0.5}))  # fmt: skip
-    assert (details.input_tokens, details.output_tokens, details.cost_usd) == (5, 2, 0.5)
-    whole = '{"text": "a", "codes": ["E11"]}'
-    assert read_part(generation("o-1", output=json.loads(whole))).said.text == whole
-    assert read_part(generation("o-1", output={"answer": "a"})).said.text == "a"
 
 
 @pytest.mark.parametrize(
@@ -237,20 +216,6 @@ def test_a_score_on_a_line_of_its_own_finds_its_request(given, rating, words):
     made = joined(generation("o-1"), {**given, "comment": "why"})
     said = made.requests[0].feedback
     assert (said.rating, said.words, said.comment, made.joined) == (rating, words, "why", 1)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        {"scores": [score(1)]},
-        {"scores": [score(0.1, name="toxicity"), score(0.3, source="EVAL"), score(1)]},
-        {"user-feedback": [1], "toxicity": [0.1]},
-        {"userFeedback": [0, 1]},
-        {"scores": [{"name": "quality", "value": 1}]},
-    ],
-)
-def test_scores_beside_a_request_are_read_where_a_person_gave_them(line):
-    assert read_part(generation("o-1", **line)).feedback.rating == 1.0
 
 
 def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write):

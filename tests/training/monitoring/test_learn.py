@@ -22,13 +22,6 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 
-def test_many_duplicates_are_all_read_whatever_the_count(house: Project, write):
-    known = load_split(house.datasets / "v001", "train")[0]
-    imported(house, write([litellm(n, known.question, str(known.answer)) for n in range(300)]))
-    done = learnt(house, count=1)
-    assert (done.looked_at, done.queued, done.rejected) == (300, [], {"duplicate": 300})
-
-
 def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project, write):
     known = load_split(house.datasets / "v001", "train")[0]
     fresh = phrases(9, 91)

@@ -21,28 +21,19 @@ from curation.review.ruling import Ruling
 from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split, read_manifest
-from curation.store import open_store
 from rung.cli.watch import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.status_text import status_lines
 from rung.why import answer as why
-from training.monitoring.drift import DriftReport, measure, report_file
-from training.monitoring.learn import learn, read_not_learnt
+from training.monitoring.drift import DriftReport, report_file
+from training.monitoring.learn import read_not_learnt
 from training.monitoring.log_import import read_logs
 from training.monitoring.requests import join, read_watched
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
-
-
-def test_nothing_is_measured_or_learnt_before_a_release(project: Project, settings: Settings, write):
-    with pytest.raises(Refusal) as error:
-        measure(project, settings)
-    assert error.value.hint.split()[1:] == ["release", "--to", "prompt"]
-    with open_store(project, settings) as store, pytest.raises(Refusal):
-        learn(project, settings, store)
+from workspace.settings import load_settings
 
 
 def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask, write):

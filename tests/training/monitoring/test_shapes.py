@@ -1,17 +1,18 @@
 """Log lines in each of the shapes that gateways and traces write, streams and calls too; none crashes the reader."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
-from as_logged import ASKED, generation, joined, litellm
+from as_logged import ASKED, generation, joined, litellm, score
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 from in_shell import rung
 
 from rung.start import start_project
-from training.monitoring.fields import Feedback, as_time, on_scale, opened, scale_of
+from training.monitoring.fields import as_time, on_scale, opened, scale_of
 from training.monitoring.log_lines import read_part
 from training.monitoring.otel_spans import spans_in
 from training.monitoring.pii import Masker
@@ -175,7 +176,7 @@ FIELDS = [
     ({"request": {"system": "S", "messages": ASKED}, "response": SAID},
      {"messages": [{"role": "system", "content": "S"}, *ASKED]}),
     (litellm(2, "q", "a", metadata={"rating": 1}),
-     {"seconds": 0.5, "cost_usd": 0.001, "input_tokens": 9, "output_tokens": 3, "feedback": Feedback(1.0),
+     {"seconds": 0.5, "cost_usd": 0.001, "input_tokens": 9, "output_tokens": 3, "rating": 1.0,
       "at": datetime(2025, 11, 24, 16, 2, tzinfo=UTC)}),
     ({"url": "https://images.example.org/v1/chat/completions", "messages": ASKED, "response": SAID}, {"kind": "whole"}),
     ({"url": "https://x.example.org/openai/deployments/speech-desk/chat/completions?api-version=2024-10-21",
@@ -214,13 +215,27 @@ FIELDS = [
      {"text": JSON[0], "messages": [{"role": "user", "content": '{"note": "n", "age": 3}'}]}),
     ({"messages": ASKED, "response": ""}, {"kind": "whole", "text": "", "error": ""}),
     ({"id": "x", "response": "", "rating": "up"}, {"kind": "feedback"}),
+    (generation("o-1", modelParameters={}, metadata={"a": 1}, statusMessage=None),
+     {"kind": "whole", "ids": ("o-1",), "trace": "trace-of-o-1", "model": "house", "seconds": 1.5, "input_tokens": 9,
+      "output_tokens": 3, "cost_usd": 0.002}),
+    (generation("o-1", output=None, level="ERROR", statusMessage="rate limit"),
+     {"kind": "whole", "error": "rate limit"}),
+    (generation("o-1", usage=None, usageDetails={"input": 5, "output": 2}, calculatedTotalCost=None,
+                costDetails={"total": 0.5}), {"input_tokens": 5, "output_tokens": 2, "cost_usd": 0.5}),
+    (generation("o-1", output={"text": "a", "codes": ["E11"]}), {"text": '{"text": "a", "codes": ["E11"]}'}),
+    (generation("o-1", output={"answer": "a"}), {"text": "a"}),
+    (generation("o-1", scores=[score(1)]), {"rating": 1.0}),
+    (generation("o-1", scores=[score(0.1, name="toxicity"), score(0.3, source="EVAL"), score(1)]), {"rating": 1.0}),
+    (generation("o-1", **{"user-feedback": [1], "toxicity": [0.1]}), {"rating": 1.0}),
+    (generation("o-1", userFeedback=[0, 1]), {"rating": 1.0}),
+    (generation("o-1", scores=[{"name": "quality", "value": 1}]), {"rating": 1.0}),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("line", "fields"), FIELDS)
 def test_what_is_read_of_a_line(line, fields):
     part = read_part(line)
-    found = {**vars(part), **{name: getattr(part.said, name) for name in part.said.__slots__}}
+    found = {**vars(part), **asdict(part.said), "rating": part.feedback.rating}
     assert {name: found[name] for name in fields} == fields
 
 
