@@ -20,7 +20,7 @@ from evaluation.bench import open_bench
 from training.release.released_prompt import load_prompt
 from training.release.releasing import release_untuned
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
+from workspace.settings import load_settings
 
 
 @pytest.fixture
@@ -29,11 +29,6 @@ def project(tmp_path) -> Project:
     folder.mkdir()
     (folder / "rung.toml").write_text("")
     return Project(folder)
-
-
-@pytest.fixture
-def settings(project: Project) -> Settings:
-    return load_settings(project.settings_file, {})
 
 
 @pytest.fixture

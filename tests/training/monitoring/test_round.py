@@ -24,7 +24,6 @@ from curation.split.manifest import load_split, read_manifest
 from rung.cli.watch import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
-from rung.text.status_text import status_lines
 from rung.why import answer as why
 from training.monitoring.drift import DriftReport, report_file
 from training.monitoring.learn import read_not_learnt
@@ -37,6 +36,7 @@ from workspace.settings import load_settings
 
 
 def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask, write):
+    assert "watch" in status_of(read_facts(house)).command
     quiet = [ask(text, line_of(text)) for text in phrases(60, 77)]
     imported(house, write(quiet, "quiet.jsonl"))
     report = measured(house)
@@ -130,16 +130,6 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     assert all(row["reviewer"] == "dana" and row["source"] is not None for row in document["train_rows"])
     chain = "\n".join(why(house, document["candidate"]["id"]).lines)
     assert "watch/W-001:4" in chain and "L-001" in chain
-
-
-def test_status_points_here_once_nothing_waits_and_half_an_import_goes(house: Project, ask, write):
-    status = status_of(read_facts(house))
-    assert "watch" in status.command and status.command in list(status_lines(status))[-1]
-    imported(house, write([ask(text, line_of(text)) for text in phrases(3, 3)]))
-    (house.root / "watch" / ".W-002").mkdir()
-    (house.root / "watch" / "W-001" / "import.json").unlink()
-    imported(house, write([ask("q", "a")], "b"))
-    assert not (house.root / "watch" / ".W-002").exists()
 
 
 HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
@@ -274,21 +264,14 @@ def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
         assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")
 
 
-@pytest.fixture
-def log(write):
-    return write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
-
-
-def test_rejects_that_cannot_be_written_leave_no_import(project: Project, log, tmp_path):
-    other = tmp_path / "letter.txt"
+def test_what_is_in_the_way_leaves_no_import_and_no_rejects(project: Project, write, tmp_path):
+    """Another file in the place of the rejects, no database, and the hidden folder of an import that was killed."""
+    log = write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
+    other, rejects = tmp_path / "letter.txt", tmp_path / "rejects.jsonl"
     other.write_text("Dear Mo\n")
     for place in (other, tmp_path):
         assert rung("watch", "import", log, "--rejects", place, cwd=project.root).returncode == 2
         assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
-
-
-def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Project, log, tmp_path):
-    rejects = tmp_path / "rejects.jsonl"
     project.database_file.parent.mkdir(parents=True, exist_ok=True)
     project.database_file.write_bytes(b"no database at all" * 300)
     command = ("watch", "import", str(log), "--rejects", str(rejects))
@@ -296,8 +279,10 @@ def test_a_database_that_is_none_leaves_no_import_and_no_rejects(project: Projec
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert [path.name for path in (project.root / "watch").iterdir()] == [".lock"] and not rejects.exists()
     project.database_file.unlink()
+    (project.root / "watch" / ".W-001").mkdir()
     assert rung(*command, cwd=project.root).returncode == 0
-    assert (project.root / "watch/W-001").is_dir() and len(rejects.read_text().splitlines()) == 1
+    assert {path.name for path in (project.root / "watch").iterdir()} == {".lock", "W-001"}
+    assert len(rejects.read_text().splitlines()) == 1
 
 
 def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write, tmp_path):
