@@ -158,11 +158,6 @@ def test_a_receipt_that_was_edited_is_refused(cleared: Path) -> None:
     refuses(cleared, "not given by")
 
 
-def test_a_foreign_clearance_is_refused(ready: Project, cleared: Path) -> None:
-    shutil.copytree(cleared, ready.runs / "R-002")
-    refuses(ready.runs / "R-002", "R-001")
-
-
 def test_a_clearance_for_another_plan_is_refused(cleared: Path) -> None:
     text = (cleared / "plan.toml").read_text()
     (cleared / "plan.toml").write_text(text.replace("rank = 4", "rank = 8"))
@@ -191,13 +186,21 @@ def test_a_run_killed_before_the_log_knew_of_its_start_is_admitted_again(cleared
     assert read_run(cleared).state == "crashed" and admit(cleared)
 
 
-def test_an_interrupted_run_is_admitted_again(ready: Project, settings: Settings, cleared: Path) -> None:
+def test_an_interrupted_run_is_admitted_again_unless_an_approval_was_withdrawn(
+    ready: Project, settings: Settings, cleared: Path
+) -> None:
     started(ready, settings, cleared)
     write_run(cleared, read_run(cleared), state="stopped")
     assert admit(cleared).folder == cleared
+    withdraw(ready, settings)
+    refuses(cleared, "review", "no decision")
 
 
-def test_a_run_folder_that_is_a_symlink_or_elsewhere_is_refused(ready: Project, cleared: Path, tmp_path: Path) -> None:
+def test_a_run_folder_that_is_a_copy_a_symlink_or_elsewhere_is_refused(
+    ready: Project, cleared: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(cleared, ready.runs / "R-002")
+    refuses(ready.runs / "R-002", "R-001")
     (ready.runs / "R-009").symlink_to(cleared)
     refuses(ready.runs / "R-009", "R-009")
     shutil.copytree(cleared, tmp_path / "R-001")
@@ -250,15 +253,6 @@ def test_a_clearance_expires_while_a_new_guideline_is_being_gone_through(
     desk.store.undo(change, actor="dana")
     desk.store.close()
     assert admit(cleared).folder == cleared
-
-
-def test_an_interrupted_run_does_not_go_on_after_an_approval_was_withdrawn(
-    ready: Project, settings: Settings, cleared: Path
-) -> None:
-    started(ready, settings, cleared)
-    write_run(cleared, read_run(cleared), state="stopped")
-    withdraw(ready, settings)
-    refuses(cleared, "review", "no decision")
 
 
 # --- helpers ------------------------------------------------------------------------------------------------------

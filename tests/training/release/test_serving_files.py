@@ -65,6 +65,9 @@ def test_a_modelfile_gives_the_tokens_of_training(tokenizer: Any, template: str 
     assert [line.split()[2] for line in lines if line.startswith("PARAMETER num_ctx ")] == ["256"]
     assert (system or pieces.default) in text
     assert template or '"<|im_end|>"' in {line.split()[-1] for line in lines if line.startswith("PARAMETER stop ")}
+    literals = re.findall(r'\{\{ ("(?:[^"\\]|\\.)*") \}\}', text.split('TEMPLATE """')[1].split('"""')[0])
+    around = [part for pair in pieces.around.values() for part in pair]
+    assert list(map(json.loads, literals)) == [part for part in (pieces.start, *around, pieces.opens) if part]
 
 
 def test_pieces_that_are_not_the_template_and_a_template_that_does_more_are_refused(tokenizer: Any) -> None:
@@ -76,15 +79,6 @@ def test_pieces_that_are_not_the_template_and_a_template_that_does_more_are_refu
     tokenizer.chat_template = ROLES_TURNED
     with pytest.raises(Refusal):
         compare_tokens(take_apart(tokenizer), "", tokenizer, TRIALS)
-
-
-def test_a_modelfile_holds_every_piece_as_a_literal_of_its_template(tokenizer: Any) -> None:
-    pieces = take_apart(tokenizer)
-    text = modelfile(pieces, "../gguf/model.gguf", "", 256)
-    template = text.split('TEMPLATE """')[1].split('"""')[0]
-    literals = [json.loads(each) for each in re.findall(r'\{\{ ("(?:[^"\\]|\\.)*") \}\}', template)]
-    around = [part for pair in pieces.around.values() for part in pair]
-    assert literals == [part for part in (pieces.start, *around, pieces.opens) if part]
 
 
 def test_ollama_goes_out_over_the_smallest_gguf(
