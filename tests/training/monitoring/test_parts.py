@@ -33,14 +33,10 @@ from workspace.settings import load_settings
 SHOWN = [chat_row("DM2 w/ CKD, call +49 170 1234567", "E11 kidney none"), chat_row("T1DM PDR OU", "E10 eye both")]
 
 
-@pytest.fixture
-def turns(tmp_path) -> OwnTurns:
+def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(tmp_path):
     (tmp_path / "prompt").mkdir()
     (tmp_path / "prompt" / "prompt.json").write_text(json.dumps({"examples": SHOWN}))
-    return OwnTurns([Example(chat_row("q", "a"))], tmp_path)
-
-
-def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(turns: OwnTurns):
+    turns = OwnTurns([Example(chat_row("q", "a"))], tmp_path)
     logged = [
         {"role": "system", "content": "Turn it into the house line."},
         {"role": "user", "content": "T1DM PDR OU"},

@@ -43,8 +43,13 @@ def making(project: Project, settings: Settings, tmp_path: Path) -> Making:
     return made
 
 
-def test_the_loss_is_paired_and_its_outputs_are_kept(project: Project, making: Making) -> None:
+def test_the_loss_is_paired_a_gain_is_none_and_the_environment_softens_no_limit(
+    project: Project, making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_RELEASE__LOSS_LIMIT", "1")
+    making = replace(making, settings=load_settings(project.settings_file))
     loss = Scoring(making).score("gguf q8_0", knows(project, 3))
+    assert making.settings.release.loss_limit == 1 and loss.limit == 0.02 and loss.over
     assert (loss.n, loss.tuned, loss.score, loss.loss) == (4, 1.0, 0.75, 0.25) and (loss.better, loss.worse) == (0, 1)
     own = compare([1.0] * 4, [1.0, 1.0, 1.0, 0.0])
     assert (loss.low, loss.high) == (-own.high, -own.low)
@@ -52,6 +57,10 @@ def test_the_loss_is_paired_and_its_outputs_are_kept(project: Project, making: M
     assert [o.score for o in kept] == [1, 1, 1, 0] and all(o.split == "validation" for o in kept)
     assert not list(making.work.glob(".*"))
     assert "+25.0 points" in loss.words and "4 rows" in loss.words
+    making.outcomes[TUNED] = Scoring(making).measure(TUNED, knows(project, 2))
+    gain = Scoring(making).score("gptq", knows(project, 3))
+    assert not gain.over and gain.loss == -0.25
+    assert Loss.model_validate(gain.model_dump(mode="json")) == gain
 
 
 def test_rows_of_one_customer_are_not_independent(project: Project, making: Making, settings: Settings) -> None:
@@ -88,19 +97,3 @@ def test_a_named_person_may_let_it_through_on_the_card_and_in_the_log(
         (event,) = store.events(kind="override", ref="L-001")
     wanted = {"gate": "loss", "form": "gptq", "reason": "phones"}
     assert event.actor == "priya" and wanted.items() <= event.detail.items()
-
-
-def test_a_gain_is_no_loss(making: Making, project: Project) -> None:
-    making.outcomes[TUNED] = Scoring(making).measure(TUNED, knows(project, 2))
-    loss = Scoring(making).score("gptq", knows(project, 3))
-    assert not loss.over and loss.loss == -0.25
-    assert Loss.model_validate(loss.model_dump(mode="json")) == loss
-
-
-def test_the_environment_does_not_soften_the_limit(
-    making: Making, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RUNG_RELEASE__LOSS_LIMIT", "1")
-    softened = replace(making, settings=load_settings(project.settings_file))
-    loss = Scoring(softened).score("gptq", knows(project, 3))
-    assert softened.settings.release.loss_limit == 1 and loss.limit == 0.02 and loss.over
