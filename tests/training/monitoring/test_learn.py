@@ -8,15 +8,15 @@ import pytest
 from as_logged import candidates, imported, learnt, litellm, measured
 from clinic_phrases import line_of, phrases
 
-from curation.example import Example, chat_row
+from curation.example import chat_row
 from curation.split.manifest import load_split
 from curation.store import open_store
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text import monitoring_text
 from rung.why import answer as why
-from training.monitoring.learn import CandidateFilter, ProductionRow, in_order, read_not_learnt
-from training.monitoring.requests import Logged, read_watched
+from training.monitoring.learn import in_order, read_not_learnt
+from training.monitoring.requests import read_watched
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -37,27 +37,6 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
     assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
     assert [row.example.question for row in candidates(house).values()] == fresh[::-1], "the newest first"
     assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
-
-
-def logged(ref, edit=""):
-    return Logged(ref, "", (), (), "", edit=edit)
-
-
-def test_a_request_that_was_kept_out_stands_beside_no_other_and_one_without_an_answer_answers_nothing():
-    question = "patient seen for long term follow up of type two diabetes with foot ulcer"
-    gate = CandidateFilter(["r-1"], [Example(chat_row(question, "E11 foot"))], [], 0.8)
-    wrong = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E13 none")))
-    edited = ProductionRow(logged("W-001:2", edit="E14 both"), Example(chat_row(question, "E14 both")))
-    again = ProductionRow(logged("W-001:3"), Example(chat_row(f"{question} today", "E10 eye")))
-    assert gate.sift([wrong, edited, again], 9) == 3
-    assert (wrong.reason, wrong.evidence) == ("a row answers this already", {"row": "r-1"})
-    assert [(row, kind) for row, kind, _ in edited.near] == [("r-1", "contradiction")]
-    assert {row for row, _, _ in again.near} == {"r-1", edited} and again.reason == ""
-    unanswered = ProductionRow(logged("W-001:2"), Example({"messages": [{"role": "user", "content": question}]}))
-    answered = ProductionRow(logged("W-001:1"), Example(chat_row(question, "E11 foot")))
-    assert CandidateFilter([], [], [], 0.8).sift([unanswered, answered], 9) == 2
-    assert (unanswered.reason, answered.reason) == ("", "a row asks this already")
-    assert answered.evidence == {"row": "W-001:2"}
 
 
 @pytest.mark.parametrize("lack", ["failed", "cut"])

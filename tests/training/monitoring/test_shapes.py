@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from in_shell import rung
 
 from rung.start import start_project
-from training.monitoring.fields import as_time, on_scale, opened, scale_of
+from training.monitoring.fields import as_time, on_scale, scale_of
 from training.monitoring.log_lines import read_part
 from training.monitoring.otel_spans import spans_in
-from training.monitoring.pii import Masker
 
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
@@ -67,40 +66,27 @@ def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
     assert (part.kind, part.why) == ("other", why)
 
 
-def test_halves_that_find_no_other_are_set_aside_each_with_its_reason():
-    """Halves that join are in test_round.py."""
+def test_lines_that_find_no_other_are_set_aside_each_with_its_reason():
+    """Halves that join are in test_round.py; a request may end with the start of its answer."""
+    row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
     made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
         {"id": "vllm-9", "custom_id": "a", "response": {"status_code": 200, "body": SAID}, "error": None},
-    )  # fmt: skip
-    assert made.requests == [] and made.aside == [
-        (1, "a request without its answer"),
-        (2, "an answer without its request"),
-    ]
-
-
-def test_a_row_for_training_is_told_as_one_with_what_was_looked_for():
-    row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
-    ((_, why), (_, other)) = joined(row, {"id": "r", "messages": ASKED}).aside
-    for name in ("response", "choices", "output", "completion", "rung data import"):
-        assert name in why
-    assert "choices" not in other
-    answered = joined({"id": "p", **row}, {"id": "p", "response": SAID})
-    assert len(answered.requests) == 1 and not answered.aside, "the start of an answer that the model went on with"
-
-
-def test_feedback_on_lines_of_its_own_finds_its_request():
-    made = joined(
-        {"request_id": "x", "rating": "down", "comment": "wrong side"},
-        litellm(1, "q", "a", request_id="x", trace_id="t"),
-        {"trace_id": "t", "edit": "b"},
-        {"request_id": "gone", "rating": 5},
         {"rating": 5},
-    )  # fmt: skip
-    said = made.requests[0].feedback
-    assert (said.rating, said.comment, said.edit, made.requests[0].more) == (-1.0, "wrong side", "b", (1, 3))
-    assert [part.ids for part in made.feedback] == [("gone",)]
-    assert made.aside == [(5, "feedback that names no request")]
+        row,
+        {"id": "p", **row},
+        {"id": "p", "response": SAID},
+        {"request_id": "gone", "rating": 5},
+    )
+    why = dict(made.aside)
+    told = why.pop(4)
+    assert why == {
+        1: "a request without its answer",
+        2: "an answer without its request",
+        3: "feedback that names no request",
+    }
+    assert all(name in told for name in ("response", "choices", "completion", "rung data import"))
+    assert (len(made.requests), [part.ids for part in made.feedback]) == (1, [("gone",)])
 
 
 @pytest.mark.parametrize(
@@ -154,14 +140,6 @@ def test_no_object_is_lost_or_crashes_the_parser(lines):
     json.dumps([[request.messages, request.said.tool_calls] for request in made.requests], default=str)
 
 
-@pytest.mark.parametrize("inner", ['{"role": "user", "content": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}'])
-def test_a_text_that_is_no_strict_json_stays_a_text(inner):
-    assert opened(inner) == inner
-    said = read_part({"messages": ASKED, "response": inner}).said
-    assert said.text == inner and said.text.encode()
-    assert Masker().inside({"arguments": inner}) == {"arguments": inner}
-
-
 CALL = {"id": "t-1", "type": "function", "function": {"name": "look_up", "arguments": '{"code": "E11"}'}}
 ITEMS = [
     {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
@@ -213,6 +191,8 @@ FIELDS = [
       for key in ("input", "prompt") for answer in JSON),
     (generation("o-1", output=json.loads(JSON[0]), input={"note": "n", "age": 3}),
      {"text": JSON[0], "messages": [{"role": "user", "content": '{"note": "n", "age": 3}'}]}),
+    *(({"messages": ASKED, "response": broken}, {"text": broken})
+      for broken in ('{"role": "user", "content": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}')),
     ({"messages": ASKED, "response": ""}, {"kind": "whole", "text": "", "error": ""}),
     ({"id": "x", "response": "", "rating": "up"}, {"kind": "feedback"}),
     (generation("o-1", modelParameters={}, metadata={"a": 1}, statusMessage=None),

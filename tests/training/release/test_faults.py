@@ -194,21 +194,6 @@ def test_a_killed_release_stands_and_is_logged_or_is_none(released: Path, tmp_pa
     assert late > 3, "the release took its place well before its last moment"
 
 
-def test_on_a_disk_that_gets_full_at_any_point_nothing_is_released(released: Path, small_disk: Path) -> None:
-    root, fill = Path(shutil.copytree(released, small_disk / "clinic")), small_disk / "fill"
-    refused = 0
-    for left in range(0, 200, 8):
-        fill.write_bytes(b"")
-        fill.write_bytes(bytes(shutil.disk_usage(small_disk).free - 1024 * left))
-        done = warm("release", "--to", "prompt", at=root)
-        if done.code == 0:
-            break
-        refused += 1
-        assert done.code == 2 and "Traceback" not in done.err, done.err
-        assert release_names(Project(root)) == ["L-001", "L-002"], left
-    assert refused > 3 and done.code == 0 and release_names(Project(root))[-1] == "L-003"
-
-
 def test_a_release_that_cannot_be_logged_is_none_and_no_name_is_given_again(released: Path, tmp_path: Path) -> None:
     """Something is in the place of the hidden folder: it goes, and nothing behind it."""
     root = Path(shutil.copytree(released, tmp_path / "clinic"))
