@@ -22,6 +22,8 @@ EVIDENCE_KEPT = 200
 """Pieces of evidence that a finding keeps in full; all are counted."""
 EXCERPT = 160
 """Characters of a row that evidence shows."""
+READING = "Reading the rows"
+"""The stage in which every check sees each row by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from curation.checks.base import (
+    READING,
     Checkup,
     DataFinding,
     Options,
@@ -240,8 +241,6 @@ def _file_leaks(files: RowFile) -> Iterator[Found]:
 T = TypeVar("T")
 RowsDone = Callable[[int, int], None]
 """Called as `progress(rows done, all rows)` from the thread that does the work."""
-READING = "Reading the rows"
-"""The stage in which every check sees each row by itself."""
 AT_ONCE = 500
 """Rows between two of these calls."""
 

@@ -4,28 +4,20 @@ import json
 import os
 import random
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections import defaultdict
-from functools import partial
 from pathlib import Path
 
 import pytest
 from in_process import rung
 from rows_in_files import faulty_rows, lines, row, text
 
-from curation.checks import diversity
 from curation.checks.base import Options
-from curation.checks.run import READING, check_files, check_project
+from curation.checks.run import check_files
 from curation.example import Example, chat_row
 from curation.mask import Spot, mask
-from curation.store import NewRow, open_store
-from rung.start import start_project
-from rung.tui.data.rows_screen import READING as SHOWN
-from workspace.settings import load_settings
 
 
 @pytest.fixture(scope="module")
@@ -71,30 +63,6 @@ def test_a_key_beside_the_messages_is_found(tmp_path, place):
     assert "a1B2a1B2" not in done.stdout
 
 
-def test_sound_files_exit_0_and_leaks_are_looked_for_between_train_and_test(tmp_path, faulty):
-    train = lines(tmp_path / "train.jsonl", faulty[:20])
-    said = rung("data", "check", train, code=0).stdout
-    assert shlex.split(said.splitlines()[-1])[-3:] == ["data", "import", str(train)]
-    test = lines(tmp_path / "test.jsonl", [faulty[7], row("a question that stands nowhere else at all", "x y z")])
-    findings = json.loads(rung("data", "check", train, test, "--json", code=1).stdout)["findings"]
-    (leak,) = next(each["evidence"] for each in findings if each["name"] == "leaks")
-    assert leak["places"] == [f"{test}:1", f"{train}:8"] and "1.00" in leak["note"]
-    said = rung("data", "check", lines(tmp_path / "rows.jsonl", []), code=0).stdout
-    assert "0 lines" in said and "import" not in said.splitlines()[-1], "there is nothing to import"
-
-
-def test_bad_input_exits_2(tmp_path, faulty):
-    path = lines(tmp_path / "rows.jsonl", faulty[:5])
-    for words, meant in (
-        ([tmp_path / "row.jsonl"], "rows.jsonl"),
-        ([path, "--show", "contradiction"], "contradictions"),
-        ([tmp_path / "none.jsonl"], "none.jsonl"),
-    ):
-        error = json.loads(rung("data", "check", *words, "--json", code=2).stdout)["error"]
-        assert f'{meant}"' in error["message"] or error["where"].endswith(meant)
-    assert "rung init" in rung("data", "check", cwd=tmp_path, code=2).stderr
-
-
 def test_the_page_holds_all_and_fetches_nothing(tmp_path, faulty):
     evil = row("<script>alert(1)</script> see " + text(random.Random(3)), "[red]x[/red] \u202e")
     path = lines(tmp_path / "rows.jsonl", [*faulty, evil, evil])
@@ -133,16 +101,6 @@ def stop_at(title):
             raise KeyboardInterrupt
 
     return stage
-
-
-def test_a_check_that_is_stopped_midway_measures_nothing(tmp_path, faulty, monkeypatch):
-    def stop(*given):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(diversity, "against_own", stop)
-    found = check_files([lines(tmp_path / "rows.jsonl", [*faulty, *faulty])])
-    assert {check.name: check.rows for check in found.checks}["diversity"] is None
-    assert "diversity" not in found.measures and "form" in found.measures
 
 
 def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
@@ -212,34 +170,3 @@ def test_a_pipe_is_read_once_and_looked_at_twice(name: str, tmp_path: Path) -> N
     found = next(finding for finding in checkup.findings if finding.name == "leaks")
     assert found.rows == 1 and found.evidence[0].places[0].startswith(str(pipe))
     assert checkup.read == 2 and checkup.files == (str(train), str(pipe))
-
-
-@pytest.fixture(scope="module")
-def check(tmp_path_factory):
-    """`check(stage=, progress=)`: the check of a project of 1,200 rows."""
-    made = start_project(tmp_path_factory.mktemp("project")).project
-    settings = load_settings(made.settings_file)
-    rows = [chat_row(f"claim {n} of unit {n * 7919}", f"it is {n}") for n in range(1_200)]
-    with open_store(made, settings) as store:
-        store.add([NewRow(Example(row), line=n) for n, row in enumerate(rows, 1)], role="pool")
-        yield partial(check_project, store, made, settings)
-
-
-def test_rows_are_counted_while_they_are_read_and_while_duplicates_are_looked_for(check):
-    told, titles = defaultdict(list), [""]
-    check(stage=titles.append, progress=lambda *counts: told[titles[-1]].append(counts))
-    steps = [(0, 1_200), (500, 1_200), (1_000, 1_200), (1_200, 1_200)]
-    assert told[READING][:4] == told["Duplicates"][:4] == steps and READING == SHOWN
-
-
-def test_a_check_of_a_project_that_is_stopped_tells_which_checks_did_not_run(check):
-    found = check(stage=stop_at("Another language"))
-    ran = {check.name: check.rows for check in found.checks}
-    assert found.stopped and ran["form"] == 0 and ran["language"] is None and ran["topics"] is None
-
-    def leave(done, of):
-        if done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):  # who listens may end it between two rows
-        check(progress=leave)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +16,6 @@ from tries import tries
 from curation.example import Example, chat_row
 from curation.likeness.duplicates import DedupResult, dedup
 from curation.likeness.fingerprints import Fingerprinted
-from curation.likeness.groups import number_by_first
 from curation.likeness.words import exact, find_template, grams, jaccard, same_answer, shingles
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
@@ -195,32 +193,6 @@ def test_a_reviewed_row_stays_before_an_earlier_one() -> None:
     assert dedup(rows, reviewed=[False, False, True]).kept == [2]
 
 
-def test_numbers_sides_and_signs_are_never_duplicates() -> None:
-    rows = [
-        Example(chat_row("Which code fits this one?", answer)) for answer in ("C", "C++", "1", "-1", "left", "right")
-    ]
-    result = dedup(rows)
-    assert result.kept == [0, 1, 2, 3, 4, 5]
-    assert result.count("contradiction") == 15
-
-
-@pytest.mark.parametrize("spread", [1, 1 << 20, 1 << 40])
-def test_keys_are_numbered_by_their_first_place(spread: int) -> None:
-    rng = random.Random(spread)
-    keys = np.array([rng.randrange(1 << 24) * spread for _ in range(300)] * 2 + [7, 6, 7], np.uint64)
-    number, first = number_by_first(keys)
-    places: dict[int, int] = {}
-    assert number.tolist() == [places.setdefault(key, len(places)) for key in keys.tolist()]
-    assert first.tolist() == [keys.tolist().index(key) for key in places]
-
-
-def test_clusters_are_counted_by_their_size() -> None:
-    texts = ["one two three four five six"] * 3 + ["seven eight nine ten eleven"] * 2 + ["alone in here", "and me", ""]
-    result = dedup([Example(chat_row(text, "yes")) for text in texts])
-    sizes = Counter(count for count in Counter(result.cluster_of.tolist()).values() if count > 1)
-    assert result.cluster_sizes == dict(sizes) == {3: 1, 2: 1} and result.clusters == 2
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give(seed: int) -> None:
     # Half the rows have an instruction in common: it is a template of some selections and not of others.
@@ -240,11 +212,3 @@ def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give(seed: 
     both, alone = dedup(known.followed_by(more)), dedup([*rows, *more])
     assert (both.report(), both.removed, both.pairs) == (alone.report(), alone.removed, alone.pairs)
     assert len(known._shared.prints or ()) == 150 and list(known) == rows
-
-
-def test_a_selection_of_a_selection_is_of_the_same_rows() -> None:
-    rows = random_rows(3, 20)
-    some = Fingerprinted(rows).take(range(10, 20))
-    dedup(some)
-    assert list(some.take([1, 0])) == [rows[11], rows[10]] and some[1:3] == rows[11:13]
-    assert dedup(some.take([1, 0])).read == 2 and len(some._shared.prints or ()) == 20

@@ -155,31 +155,16 @@ def test_a_column_never_mixes_strings_and_lists(tmp_path):
     assert (done.returncode, kinds, json.loads(done.stdout)["form"]) == (0, [list, list], "conversational")
 
 
-def test_what_alpaca_cannot_hold_is_told_and_nothing_is_written(tmp_path):
-    start, out, rejects = (tmp_path / f"{n}.jsonl" for n in "abc")
-    start.write_text("".join(json.dumps(row) + "\n" for row in (LONG, CHAT, LONG)) + "{nope\n")
-    out.write_text("old")
-    done = rung("data", "convert", start, "-o", out, "--to", "alpaca", "--json")
-    error = json.loads(done.stdout)["error"]
-    assert (done.returncode, out.read_text(), [p["where"].split()[-1] for p in error["problems"]]) == (
-        2,
-        "old",
-        ["1", "3", "4"],
-    )
-    done = rung("data", "convert", start, "-o", out, "--to", "alpaca", "--rejects", rejects, "--json")
-    counts = json.loads(done.stdout)
-    assert (done.returncode, counts["read"], counts["written"], counts["rejected"]) == (0, 4, 1, 3)
-    kept = [json.loads(line) for line in rejects.read_text().splitlines()]
-    assert [(k["line"], k["raw"]) for k in kept] == [(1, json.dumps(LONG)), (3, json.dumps(LONG)), (4, "{nope")]
-    assert len(out.read_text().splitlines()) == 1
-
-
 def test_all_line_numbers_are_told_however_many(tmp_path):
     start = tmp_path / "a.jsonl"
     start.write_text("".join("{}\n" if n % 3 else json.dumps(LONG) + "\n" for n in range(1, 301)))
     done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl")
     assert done.returncode == 2 and "200 lines" in done.stderr and "298-299" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "b.jsonl").exists()
+    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl", "--rejects", tmp_path / "r.jsonl", "--json")
+    counts = json.loads(done.stdout)
+    assert (done.returncode, counts["read"], counts["written"], counts["rejected"]) == (0, 300, 100, 200)
+    assert [json.loads(line)["raw"] for line in (tmp_path / "r.jsonl").open()] == ["{}"] * 200
 
 
 def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):

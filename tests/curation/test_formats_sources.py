@@ -17,9 +17,9 @@ import in_process
 import in_shell
 import pytest
 from databases import postgres  # noqa: F401
-from rows_in_files import SOUND, rows_of, talk, write
+from rows_in_files import SOUND, rows_of, write
 
-from curation.rows import Columns, Reject, Row, read_rows, write_rejects
+from curation.rows import Columns, Reject, Row, read_rows
 from curation.rows.rejects import malformed_error
 from curation.rows.rowfile import RowFile
 from curation.rows.source import lines_of, open_bytes
@@ -70,14 +70,10 @@ def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, t
     assert refused.value.where == str(path)
 
 
-def test_a_pipe_is_read_and_one_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
     from curation.rows import source
 
     os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes((SOUND + "\n").encode() * 2000))
-    writer.start()
-    assert len(rows_of(tmp_path / "pipe")) == 2000
-    writer.join()
     monkeypatch.setattr(source, "WAIT", 0.05)
     with pytest.raises(RungError, match="nobody wrote"):
         rows_of(tmp_path / "pipe")
@@ -123,24 +119,6 @@ def test_a_file_that_is_written_anew_while_it_is_read_is_told_and_not_called_mal
             files.fetch([0])
 
 
-def test_unanswered_rows_are_sound_where_asked_for(tmp_path):
-    path = write(tmp_path / "a.jsonl", talk("user"), talk("user", "assistant", "user"), talk("assistant"))
-    assert [isinstance(item, Row) for item in read_rows(path, unanswered=True)] == [True, True, False]
-    assert [isinstance(item, Row) for item in read_rows(path)] == [False, False, False]
-
-
-def test_rejects_keep_every_byte(tmp_path):
-    path = write(tmp_path / "a.jsonl", b"\xff\xfe bad \xc3", "nope", "{\u2028")
-    write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)])
-    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().split("\n") if line]
-    assert [k["raw"].encode("utf-8", "surrogateescape") for k in kept] == [
-        b"\xff\xfe bad \xc3",
-        b"nope",
-        "{\u2028".encode(),
-    ]
-    assert set(kept[0]) >= {"line", "file", "field", "reason", "raw"}
-
-
 @pytest.mark.parametrize(
     ("name", "data", "way"),
     [
@@ -160,23 +138,6 @@ def test_a_broken_archive_is_told_in_one_sentence(tmp_path: Path, name: str, dat
 
 NAMED = Columns(question="Frage", answer="Antwort")
 ICONV = 'iconv -f WINDOWS-1252 -t UTF-8 "{}" > utf8.csv'
-
-
-@pytest.mark.parametrize(
-    ("data", "way"),
-    [
-        ("Frage;Antwort;Kürzel\nwo;da;x\n".encode("cp1252"), ICONV),
-        (b"z8\xbd\x9b<:O\xa9\r!\xf2C\x12\nmore\n", "save it"),
-    ],
-    ids=["header in another encoding", "no table"],
-)
-def test_a_header_that_cannot_be_read_is_told_as_such(tmp_path: Path, data: bytes, way: str) -> None:
-    path = tmp_path / "tickets.csv"
-    path.write_bytes(data)
-    with pytest.raises(RungError) as caught:
-        list(read_rows(path))
-    assert caught.value.where == f"{path} line 1" and way.format(path) in caught.value.hint
-    assert "\udcfc" not in caught.value.message and "Columns: ." not in caught.value.message
 
 
 @pytest.mark.parametrize(("last", "way"), [("draußen", ICONV), ("", "--rejects")], ids=["all", "one"])

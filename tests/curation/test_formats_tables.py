@@ -20,22 +20,6 @@ from curation.rows import Columns, Reject, Row
 from workspace.errors import InputError, RungError
 
 
-def test_csv_columns_are_guessed_and_told_or_named(tmp_path):
-    path = write(tmp_path / "a.csv", "text,category,note", '"multi', 'line, ""x""",lost,n1', "second,found,n2")
-    told = []
-    found = rows_of(path, notice=told.append)
-    assert [item.line for item in found] == [2, 4]
-    assert found[0].example.row == {
-        "messages": [{"role": "user", "content": 'multi\nline, "x"'}, {"role": "assistant", "content": "lost"}],
-        "note": "n1",
-    }
-    assert "text" in told[0] and "category" in told[0]
-    named = rows_of(path, columns=Columns("category", "text", "note"))
-    assert [m["role"] for m in named[0].example.messages] == ["system", "user", "assistant"]
-    with pytest.raises(RungError, match=r'"txt".*"text"'):
-        rows_of(path, columns=Columns("txt", "category"))
-
-
 def test_records_that_do_not_fit_their_header_are_rejects(tmp_path):
     path = write(tmp_path / "a.tsv", "question\tanswer", "a\tb", "a", "a\tb\tc", "a\t", b"\xff\tb", "x\ty\0", "q\tr")
     found = rows_of(path)

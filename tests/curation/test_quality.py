@@ -30,13 +30,13 @@ from planted import (
 from tries import tries
 
 from curation.checks import label_noise
-from curation.checks.base import EVIDENCE_KEPT, EXCERPT, Options, SingleRowCheck, Subject, Survey, excerpt, shown_texts
+from curation.checks.base import EXCERPT, Options, Subject, Survey, excerpt
 from curation.checks.damaged import MalformedLines
 from curation.checks.diversity import Diversity, Spread, distinct_pairs, packing, vendi
 from curation.checks.phrases import order_in_text
 from curation.checks.private import name_finder
 from curation.checks.rules import may_match, quality_rules
-from curation.example import Example, chat_row
+from curation.example import Example
 from curation.mask import Spot, find_personal, find_secrets, mask, names_masked
 from curation.rows import Reject
 from workspace.errors import RungError
@@ -105,19 +105,6 @@ def test_other_forms_spellings_and_listed_words_are_found_and_no_others(made):
 def test_sets_with_a_fault_as_a_whole_are_told_from_sets_without(name):
     told, there, false, _ = judged(name, range(1))
     assert told == there and false == 0
-
-
-def test_thin_classes_are_named_with_their_counts():
-    rng = random.Random(2)
-    rows = [row(prose(rng, 1), "yes" if i % 3 else "no") for i in range(200)] + [
-        row(prose(rng, 1), "rare") for _ in range(4)
-    ]
-    found, measures = run(rows)
-    assert [e.note for e in found["balance"].evidence] == ["rare: 4 rows", "no: 67 rows"]
-    assert measures["balance"]["classes"]["no"] == 67 and measures["balance"]["smallest"] == 4
-    assert "size-classification" in found["balance"].reason and "'rare', has 4" in found["balance"].reason
-    own = run(rows, smallest_class=5)[0]["balance"]
-    assert [e.note for e in own.evidence] == ["rare: 4 rows"] and "you set" in own.reason
 
 
 @pytest.mark.parametrize("place, kind", enumerate(("source", "length", "preference", "answers")))
@@ -264,37 +251,6 @@ def test_personal_data_next_to_other_personal_data_is_masked_whole():
 )
 def test_what_is_glued_is_found_and_rows_of_numbers_are_none(text, told):
     assert mask(text) == (text if told is None else told)
-
-
-def test_a_full_pile_counts_and_makes_no_evidence():
-    class Odd(SingleRowCheck):
-        name = "odd"
-
-        def fault(self, subject):
-            return "an odd row" if subject.line % 2 else None
-
-    class Shown(Subject):
-        @property
-        def place(self):
-            made.append(self.line)
-            return "a.jsonl"
-
-    check, made = Odd(), []
-    for n in range(2 * EVIDENCE_KEPT + 100):
-        check.see(Shown(Example(row("a question", "yes")), "a.jsonl", n, id=f"r-{n}"))
-    found = check.end(Survey(0, (), Options()))
-    assert (found.rows, len(found.evidence), len(found.ids)) == (EVIDENCE_KEPT + 50, EVIDENCE_KEPT, EVIDENCE_KEPT + 50)
-    assert len(made) == EVIDENCE_KEPT
-
-
-def test_of_two_rows_the_long_questions_are_cut_at_the_same_place():
-    """A cut that depends on the answer's length looked like a difference between equal questions."""
-    question = "word " * 60
-    (one, short), (other, longer) = (
-        told.split("… -> ")
-        for told in shown_texts(Example(chat_row(question, "A")), Example(chat_row(question, "another answer")))
-    )
-    assert (one, short) == (other, "A") and longer == "another answer"
 
 
 def test_the_odd_form_names_both_forms_and_counts_the_rest():

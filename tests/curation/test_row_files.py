@@ -5,30 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from curation.example import Example, chat_row
-from curation.likeness.fingerprints import Collector
 from curation.likeness.leaks.scan import blocks_of
-from curation.likeness.words import is_normal_when_lowered, normal
 from curation.rows import Reject, read_rows
 from curation.rows.rowfile import RowFile
-
-words = st.sampled_from(['":', ": ", "a", "é", "\\", '"', "\n", ":", ' ":"', "\\u0000", "日本", " :", "\u2028", ", "])
-content = st.lists(words, min_size=1, max_size=6).map("".join)
-ODD = [
-    '{"id": 1, "messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',  # noqa: E501
-    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
-    '{"id": 1, "messages": [{"role": "user", "content": "a"}]}',
-    "",
-]
-"""The reader itself is held to every odd line in test_formats.py."""
 
 
 def chat(question: str, answer: str, **other: object) -> str:
@@ -76,16 +60,6 @@ def reference(path: Path) -> Read:
     return rows, [item.line for item in items if isinstance(item, Reject)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    rows=st.lists(st.tuples(content, content), min_size=1, max_size=5), odd=st.lists(st.sampled_from(ODD), max_size=1)
-)
-def test_every_way_gives_the_rows_of_the_reader(rows: list[tuple[str, str]], odd: list[str], tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text("\n".join([chat("first", "row"), *(chat(q, a) for q, a in rows), *odd]) + "\n")
-    assert read(path) == reference(path)
-
-
 SYSTEM = json.dumps({"messages": [{"role": r, "content": r} for r in ("system", "user", "assistant")], "n": [1, "x"]})
 FORMS = [
     SYSTEM,
@@ -98,6 +72,8 @@ FORMS = [
     '{"messages": [{"role": "user", "content": "a"}]}',
     *(chat("a", "b", **{key: 1}) for key in ('a"b', "a\\b", "a\nb", "a\x01")),
     '{"messages": null, "text": "x"}',
+    '{"messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
     '{"text": "x", "chosen": "y"}',
 ]
 
@@ -124,41 +100,3 @@ def test_rows_of_packed_files_and_tables_are_found_again(tmp_path: Path) -> None
         out = io.BytesIO()
         files.copy([False, True, True, False, False, False], out)
         assert out.getvalue().splitlines() == [b'{"prompt": "p", "completion": "c"}', rows[2].to_json().encode()]
-
-
-ODD_TEXTS = [
-    *("x" * size for size in (1, 63, 64, 65, 127, 128, 129)),
-    *("word " * size for size in (12, 13, 26, 409, 410, 500)),
-    *("a" * 2047 + end for end in ("", "b", " b", "bc d")),
-    "...", "?", "  two  spaces,\tand\na line ", "One. Two; three_four 5'6", "Straße STRASSE", "ΟΔΟΣ οδος", "é É “x” …",
-    "\u00a0no\u2003break\u00a0", "İstanbul ǅ", "日本語のテキスト", "e\u0301 é", "\U0001f600 ok",
-    "\\ \"quoted\" \\/ \b",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("system", ["", "Be brief.", "Sé breve."])
-def test_fingerprints_are_those_of_the_rows(system: str, compiled: bool, tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    rows = [chat_row(text, text[::-1], system) for text in ODD_TEXTS]
-    path.write_text("".join(json.dumps(row, ensure_ascii=place % 2 == 0) + "\n" for place, row in enumerate(rows)))
-    one, two = Collector(compiled), Collector(False)
-    with RowFile([path]) as files:
-        one.add_rows(files.said())
-        two.add_rows(files)
-        a, b = one.finish(files.fetch), two.finish(files.fetch)
-    for name in ("key", "answer", "context", "system"):
-        assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
-    np.testing.assert_array_equal(a.exact[:, None] == a.exact, b.exact[:, None] == b.exact)
-    for name in ("shingles", "grams"):
-        ours, theirs = (getattr(prints, name) for prints in (a, b))
-        assert ours.starts.tolist() == theirs.starts.tolist()
-        for row in range(len(rows)):
-            sets = (some.hashes[some.starts[row] : some.starts[row + 1]].tolist() for some in (ours, theirs))
-            assert len(set(map(tuple, map(sorted, sets)))) == 1, (name, rows[row])
-
-
-@given(st.text(st.sampled_from("aé ÉßµΣσς\u0301“”…Жж\u00a0\u2003İǅ\n.K"), max_size=8))
-def test_a_text_that_is_normal_when_lowered_is(text: str) -> None:
-    if is_normal_when_lowered(text):
-        assert normal(text) == " ".join(re.split("[\t-\r\x1c- ]+", text.lower().strip("\t\n\v\f\r\x1c\x1d\x1e\x1f ")))

@@ -67,15 +67,6 @@ def parted(rows: list[Example], plan: SplitPlan) -> list[tuple[int, int]]:
     ]
 
 
-@tries(300)
-@given(seed=st.integers(0, 1 << 40), size=st.integers(0, 40))
-def test_no_near_pair_is_parted(seed: int, size: int) -> None:
-    rows = random_rows(seed, size)
-    plan = plan_of(rows, seed=seed % 7)
-    assert parted(rows, plan) == []
-    assert None not in plan.split and not plan.left_out
-
-
 @tries(200)
 @given(seed=st.integers(0, 1 << 40), size=st.integers(0, 30))
 def test_keys_and_pins(seed: int, size: int) -> None:

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from curation.checks.base import Checkup, DataFinding
+from curation.checks.base import READING, Checkup, DataFinding
 from curation.checks.fixes import CONTRADICTIONS, fixable, in_review
 from curation.rows import Columns
 from curation.rows.preview import FilePreview, preview
@@ -25,7 +25,6 @@ from rung.tui.async_list import RUNNING, LoadedLines, LoadedScreen
 from rung.tui.data.import_screen import EXAMPLE, ImportScreen, arguments, completed, file_of, names_like
 from rung.tui.data.row_work import BEGAN, DatedCheck, checked
 from rung.tui.data.rows_screen import (
-    READING,
     SettleScreen,
     empty_lines,
     evidence_text,

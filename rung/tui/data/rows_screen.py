@@ -20,8 +20,6 @@ from rung.tui.screens.page_screen import PageScreen, Paper
 from rung.tui.widgets.lines import LONGEST, Entry, Span, TextPart, TextPassage, changed, shown, wrapped
 from workspace.counted import counted
 
-READING = "Reading the rows"
-"""The name in `curation.checks.run` of the pass in which every check sees each row."""
 EMPTY = "No rows yet. Import a file: rung data import claims.jsonl"
 SHOWN = 300
 """Characters of a row's text beside a finding."""
