@@ -97,16 +97,6 @@ def data_stage(project):
     return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
 
 
-def test_status_tells_what_the_last_check_said_until_something_changes(project):
-    unchecked = data_stage(project)
-    rung("data", "check", cwd=project, code=1)
-    assert data_stage(project) == ("needs_you", "3") != unchecked
-    rung("data", "fix", "leaks", cwd=project, code=0)
-    assert data_stage(project) == unchecked
-    rung("data", "check", cwd=project, code=1)
-    assert data_stage(project) == ("needs_you", "2")
-
-
 def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):
     lines(project / "held.jsonl", [faulty[7]])
     rung("data", "fix", "leaks", cwd=project, code=0)
@@ -134,16 +124,6 @@ def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project
     for _ in range(2):  # the two imports, which came before
         rung("data", "undo", cwd=project, code=0)
     rung("data", "undo", cwd=project, code=2)
-
-
-def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
-    rung("data", "fix", "leaks", cwd=project, code=0)
-    names, _ = found(project)
-    assert told(project, "data", "fix", "leaks")[0]["rows"] == []
-    said = rung("data", "fix", "leaks", "contradictions", "--dry-run", cwd=project, code=0).stdout
-    assert said.splitlines()[-1].endswith("fix contradictions") and found(project)[0] == names
-    done = told(project, "data", "fix", "leaks", "secrets")
-    assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
 
 
 def with_a_leak_copied_many_times(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import pytest
@@ -124,31 +123,6 @@ def test_drafts_are_compared_with_one_another_too(reviewed: Store, run: Run) -> 
     assert again.queued == []
 
 
-def test_the_same_command_asks_nothing_twice_and_more_asks_only_the_rest(reviewed: Store, run: Run) -> None:
-    model = Scripted(words)
-    first = run(model, 4)
-    second = run(model, 4)
-    third = run(model, 6)
-    assert (len(first.queued), second.asked, second.reused, second.queued) == (4, 0, 4, [])
-    assert (third.asked, third.reused, len(third.queued), len(model.asked)) == (2, 4, 2, 6)
-    assert run(Scripted(words, name="another model"), 4).asked == 4
-
-
-def test_an_interrupted_run_keeps_what_came_and_goes_on(reviewed: Store, project: Project, run: Run) -> None:
-    numbers = count()
-
-    def stop_at_the_third(ask: Ask) -> str:
-        if next(numbers) == 13:
-            raise KeyboardInterrupt
-        return words(ask)
-
-    outcome = run(Scripted(stop_at_the_third), 30)
-    assert outcome.stopped == "interrupted" and len(outcome.queued) == outcome.asked == 12
-    rest = run(Scripted(words), 30)
-    assert rest.reused == 12 and rest.asked == 18
-    assert len(reviewed.rows(role="candidates")) == len(outcome.queued) + len(rest.queued)
-
-
 def test_replies_without_rows_are_queued_by_the_next_run(reviewed: Store, project: Project, run: Run) -> None:
     outcome = run(Scripted(words), 3)
     change = reviewed.exclude(outcome.queued, "test", "")
@@ -262,17 +236,6 @@ def test_answers_are_held_to_the_closed_set(reviewed: Store, run: Run) -> None:
     model = Scripted([label := "E11 nerve none"])
     run(model, 5, strategy="answer_input")
     assert len(model.asked) == 1 and label in model.asked[0].choices and len(model.asked[0].choices) == 5
-
-
-def test_a_users_own_template_is_used_and_makes_another_request(reviewed: Store, project: Project, run: Run) -> None:
-    model = Scripted(words)
-    run(model, 1)
-    own = project.root / "prompts" / "generate" / "paraphrase.md"
-    own.parent.mkdir(parents=True)
-    own.write_text("Mine.\n\n# system\nSay $$5.\n\n# user\n$question\n")
-    outcome = run(model, 1)
-    assert outcome.asked == 1 and model.asked[-1].turns[0]["content"] == "Say $5."
-    assert reviewed.row(outcome.queued[0]).meta["prompt"] == "prompts/generate/paraphrase.md"
 
 
 def test_all_faults_of_a_template_are_told_with_their_lines(project: Project) -> None:
