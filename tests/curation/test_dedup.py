@@ -208,6 +208,7 @@ def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give(seed: 
         shared, alone = dedup(known.take(some)), dedup([rows[place] for place in some])
         assert shared.report() == alone.report()
         assert (shared.removed, shared.pairs) == (alone.removed, alone.pairs)
+    assert list(known.take(range(10, 20)).take([1, 0])) == [rows[11], rows[10]]
     more = random_rows(seed + 100, 30)
     both, alone = dedup(known.followed_by(more)), dedup([*rows, *more])
     assert (both.report(), both.removed, both.pairs) == (alone.report(), alone.removed, alone.pairs)

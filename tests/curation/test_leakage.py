@@ -71,6 +71,11 @@ KINDS = [
     "verbatim", "case", "near", "edited", "edited answer", "contained question", "contained answer", "answer in system",
     "cross role", "earlier turn", "text",
 ]  # fmt: skip
+JUDGED = {
+    "verbatim": ("exact", "same"), "near": ("near", "same"), "contained question": ("contained", "same"),
+    "contained answer": ("answer", "different"), "answer in system": ("answer", "different"),
+    "earlier turn": ("exact", "different"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("copies", [1, 150])
@@ -85,26 +90,11 @@ def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
     report = find_leaks(train, test)
     assert {leak.test for leak in report.leaks} == {7}
     assert set(report.train_rows) <= planted and report.leaked_test == 1
+    assert kind not in JUDGED or {(leak.kind, leak.answer) for leak in report.leaks} == {JUDGED[kind]}
+    asked = " ".join(words(test[7].answer or "" if "answer" in kind else test[7].question))
+    assert kind not in JUDGED or all(leak.evidence.shared and leak.evidence.shared in asked for leak in report.leaks)
     kept, first = clean_rows(train, test)
     assert kept == [i for i in range(len(train)) if i not in planted] and first == report
-
-
-def test_kinds_and_evidence() -> None:
-    rng = random.Random(1)
-    test = background(rng, 5)
-    question, answer = test[2].question, test[2].answer or ""
-    wanted = {
-        "verbatim": ("exact", "same"), "near": ("near", "same"), "contained question": ("contained", "same"),
-        "contained answer": ("answer", "different"), "answer in system": ("answer", "different"),
-        "earlier turn": ("exact", "different"),
-    }  # fmt: skip
-    for kind, (name, same) in wanted.items():
-        train = [*background(rng, 30), Example(plant(rng, kind, question, answer))]
-        (leak,) = find_leaks(train, test).leaks
-        assert (leak.test, leak.train, leak.kind, leak.answer) == (2, 30, name, same), kind
-        assert 0.7 <= leak.score <= 1 and leak.evidence.shared
-        shared = leak.evidence.shared
-        assert all(shared in " ".join(words(text)) for text in (question if "answer" not in kind else answer,))
 
 
 def test_a_minimal_pair_and_a_question_inside_one_with_another_answer_are_suspects() -> None:
