@@ -41,6 +41,8 @@ def test_files_with_faults_exit_1_and_say_what_where_why_and_what_next(tmp_path,
     said = rung("data", "check", path, code=1).stdout
     assert all(str(count) in said for count in counts) and "rung data" in said.splitlines()[-1]
     assert all(place in said for place in (*places["contradictions"], *places["malformed"]))
+    nothing = rung("data", "check", lines(tmp_path / "none.jsonl", []), code=0).stdout
+    assert "0 lines" in nothing and "import" not in nothing.splitlines()[-1]
     shown = rung("data", "check", path, "--show", "pii", code=1).stdout
     assert "[PHONE]" in shown
     assert not any(secret in text for secret in ("7946", "AKIA") for text in (done.stdout, said, shown))

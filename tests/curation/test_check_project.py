@@ -2,17 +2,13 @@
 
 import json
 import random
-import re
 import shutil
 
 import pytest
 from in_process import rung
 from rows_in_files import faulty_rows, lines, row
 
-from curation.checks.run import check_project
-from curation.review import next_item, open_desk
 from curation.store import open_store
-from rung.tui.data.rows_screen import to_fix, todo
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -172,28 +168,6 @@ def test_names_that_are_none_change_nothing(project):
     assert found(project)[0] == names
 
 
-def test_the_page_shows_every_cluster_and_who_decided_what(project):
-    rung("data", "fix", "contradictions", cwd=project, code=0)
-    item = told(project, "review", "next", "--reviewer", "ann")
-    decide = ("review", "decide", item["id"], "--token", item["token"], "--reviewer", "ann", "approve")
-    rung(*decide, cwd=project, code=0)
-    rung("data", "check", "--html", "page.html", cwd=project, code=1)
-    page = (project / "page.html").read_text()
-    for cluster in (f for f in found(project)[1]["findings"] if f["name"] == "duplicates"):
-        assert all(text in page for each in cluster["evidence"] for text in each["places"])
-    marked = "".join(re.findall("<mark>(.*?)</mark>", page))
-    assert "something else" in marked and "ann 1" in page
-
-
-def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path, faulty):
-    started(tmp_path, faulty[:20])
-    ran = {check["name"] for check in found(tmp_path)[1]["checks"]}
-    assert "contradictions" in ran and not {"leaks", "suspects"} & ran
-    lines(tmp_path / "held.jsonl", [row("a question that stands nowhere else at all", "x y z")])
-    rung("data", "import", "held.jsonl", "--as", "validation", cwd=tmp_path, code=0)
-    assert {"leaks", "suspects"} <= {check["name"] for check in found(tmp_path)[1]["checks"]}
-
-
 @pytest.fixture
 def leaking(tmp_path):
     """A project with one train row that holds three test questions, frozen by nobody yet."""
@@ -238,26 +212,6 @@ def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
         every = [name for pair in first.values() for name in pair]
         store.event("dismiss", "dana", "leaks", {"reason": "all", "rows": every, "title": "Leaks"})
     assert leaks(leaking) == {}
-
-
-def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
-    """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
-    twice = [row(TEXTS[0], f"{word} mail me@example.org") for word in ("yes", "no")]
-    started(tmp_path, [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
-    rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
-    rung("data", "fix", "pii", cwd=tmp_path, code=0)
-    rung("data", "fix", "--all", cwd=tmp_path, code=0)
-    said = {f["name"]: f["what_to_do"] for f in found(tmp_path)[1]["findings"]}
-    assert (said["contradictions"], said["pii"]) == ("in review", "in review")
-    assert told(tmp_path, "data", "fix", "--all") == []
-    project = Project(tmp_path)
-    desk = open_desk(project, load_settings(project.settings_file))
-    checkup = check_project(desk.store, project, desk.settings)
-    assert {todo(f) for f in checkup.findings if f.name in ("contradictions", "pii")} == {"in review"}
-    assert to_fix(checkup) is None
-    item = next_item(desk, "sam").item
-    assert any(each["kind"] == "sent" for each in item.findings)
-    assert any(each["kind"] == "contradiction" for each in item.findings)
 
 
 def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_path):

@@ -15,7 +15,6 @@ from tries import tries
 
 from curation.example import Example, chat_row
 from curation.likeness.duplicates import DedupResult, dedup
-from curation.likeness.fingerprints import Fingerprinted
 from curation.likeness.words import exact, find_template, grams, jaccard, same_answer, shingles
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
@@ -191,25 +190,3 @@ def test_a_reviewed_row_stays_before_an_earlier_one() -> None:
     rows = [Example(chat_row(f"one two three four five six {end}", "yes")) for end in ("", ".", "!")]
     assert dedup(rows).kept == [0]
     assert dedup(rows, reviewed=[False, False, True]).kept == [2]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give(seed: int) -> None:
-    # Half the rows have an instruction in common: it is a template of some selections and not of others.
-    rows = [
-        Example(chat_row("Answer the following question in one word: " + e.question, e.answer or "yes", ""))
-        if i % 2
-        else e
-        for i, e in enumerate(random_rows(seed, 120))
-    ]
-    known, rng = Fingerprinted(rows), random.Random(seed)
-    for size in (0, 1, 40, 90, 120):
-        some = sorted(rng.sample(range(120), size))
-        shared, alone = dedup(known.take(some)), dedup([rows[place] for place in some])
-        assert shared.report() == alone.report()
-        assert (shared.removed, shared.pairs) == (alone.removed, alone.pairs)
-    assert list(known.take(range(10, 20)).take([1, 0])) == [rows[11], rows[10]]
-    more = random_rows(seed + 100, 30)
-    both, alone = dedup(known.followed_by(more)), dedup([*rows, *more])
-    assert (both.report(), both.removed, both.pairs) == (alone.report(), alone.removed, alone.pairs)
-    assert len(known._shared.prints or ()) == 150 and list(known) == rows

@@ -59,28 +59,6 @@ def texts(path):
     return [paragraph.text for paragraph in paragraphs_of(path, path.name)]
 
 
-def test_html_is_its_words_by_block(tmp_path):
-    (tmp_path / "a.html").write_text(PAGE)
-    found = list(paragraphs_of(tmp_path / "a.html", "a.html"))
-    assert [p.text for p in found] == [
-        "Cards", "A lost card is blocked at once.", "Call us", 'Say "lost"', "Kind | Fee", "Lost | 5 €",
-    ]  # fmt: skip
-    assert [p.start for p in found[:3]] == ["2", "3", "5"]
-
-
-def test_docx_is_its_paragraphs_and_rows(tmp_path):
-    assert texts(word(tmp_path / "a.docx")) == [
-        "Cards", "A lost card is blocked at once.", "Kind | Fee", "Lost | 5 euro", "Call us.",
-    ]  # fmt: skip
-
-
-def test_pdf_keeps_the_page(tmp_path):
-    found = list(paragraphs_of(pdf(tmp_path / "a.pdf", "A lost card is blo-\ncked at once.", "Call us."), "a.pdf"))
-    assert [(" ".join(p.text.split()), p.start) for p in found] == [
-        ("A lost card is blocked at once.", "p. 1"), ("Call us.", "p. 2"),
-    ]  # fmt: skip
-
-
 def test_retrieval_and_drafts_take_passages_of_every_kind(tmp_path):
     project = Project(tmp_path)
     project.documents.mkdir()
@@ -88,8 +66,11 @@ def test_retrieval_and_drafts_take_passages_of_every_kind(tmp_path):
     (project.documents / "b.md").write_text("# Cards\n\nA lost card is blocked at once.\n")
     (project.documents / "c.txt").write_text("A lost card is blocked at once.\n")
     word(project.documents / "d.docx")
-    pdf(project.documents / "e.pdf", "On another page.", "A lost card is blocked at once.")
+    pdf(project.documents / "e.pdf", "On another page.", "A lost card is blo-\ncked at once.")
     (project.documents / "f.png").write_bytes(b"\x89PNG")
+    said = ["Cards", "A lost card is blocked at once."]
+    assert texts(project.documents / "a.html") == [*said, "Call us", 'Say "lost"', "Kind | Fee", "Lost | 5 €"]
+    assert texts(project.documents / "d.docx") == [*said, "Kind | Fee", "Lost | 5 euro", "Call us."]
     found = Bm25(read_documents(project.documents)).search("lost card blocked", 5)
     assert sorted(passage.file for passage in found) == ["a.html", "b.md", "c.txt", "d.docx", "e.pdf"]
     assert "e.pdf, p. 2: " in passages(found) and {p.id for p in found} >= {"b.md:2", "e.pdf:2"}
@@ -98,15 +79,6 @@ def test_retrieval_and_drafts_take_passages_of_every_kind(tmp_path):
         "a.html:2", "b.md:1", "c.txt:1", "d.docx:1", "e.pdf:p. 1", "e.pdf:p. 2",
     ]  # fmt: skip
     assert {f".{passage.file.split('.')[1]}" for passage in found} | {".htm"} == set(ENDINGS)
-
-
-@pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
-@pytest.mark.parametrize("content", [b"", b"no document at all", b"%PDF-1.4 cut", b"PK\x03\x04 cut"])
-def test_a_damaged_document_is_named(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(RungError) as told:
-        texts(tmp_path / name)
-    assert told.value.where == str(tmp_path / name) and told.value.hint
 
 
 def test_a_scan_and_a_locked_pdf_are_named(tmp_path):
@@ -119,25 +91,36 @@ def test_a_scan_and_a_locked_pdf_are_named(tmp_path):
 BOMB = '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><d>&b;</d>'
 
 
+def packed(content, header=b""):
+    """A docx of this; with `header`, its packing is not what it says."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("word/document.xml", content)
+    data = file.getvalue()
+    central = data.index(b"PK\1\2")
+    if header:
+        data = data[:6] + header + data[10 : central + 8] + header + data[central + 12 :]
+    return data
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
 @pytest.mark.parametrize(
-    ("content", "header"),
+    "content",
     [
-        (BOMB, None),
-        (f"<!--{'x' * 2000}-->{BOMB}", None),
-        (BOMB.encode("utf-16"), None),
-        ("<d/>", b"\1\0\0\0"),  # locked
-        ("<d/>", b"\0\0\x63\0"),  # packed by nobody knows what
-        ("<d/>", b"\0\0\x08\0"),  # not what it says
+        b"",
+        b"no document at all",
+        b"%PDF-1.4 cut",
+        b"PK\x03\x04 cut",
+        packed(BOMB),
+        packed(f"<!--{'x' * 2000}-->{BOMB}"),
+        packed(BOMB.encode("utf-16")),
+        packed("<d/>", b"\1\0\0\0"),  # locked
+        packed("<d/>", b"\0\0\x63\0"),  # packed by nobody knows what
+        packed("<d/>", b"\0\0\x08\0"),  # not what it says
     ],
 )
-def test_a_docx_that_swells_is_locked_or_broken_is_named(tmp_path, content, header):
-    path = tmp_path / "c.docx"
-    with zipfile.ZipFile(path, "w") as packed:
-        packed.writestr("word/document.xml", content)
-    if header:
-        data = path.read_bytes()
-        central = data.index(b"PK\1\2")
-        path.write_bytes(data[:6] + header + data[10 : central + 8] + header + data[central + 12 :])
+def test_a_document_that_is_damaged_swells_or_is_locked_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(RungError) as told:
-        texts(path)
-    assert told.value.where == str(path)
+        texts(tmp_path / name)
+    assert told.value.where == str(tmp_path / name) and told.value.hint

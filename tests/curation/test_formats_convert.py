@@ -8,14 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from in_shell import rung
 from rows_in_files import write
-from tries import tries
 
 from curation.example import Example
 from curation.rows.convert import ConvertOrder, convert
 from curation.rows.families import FAMILIES, FORMED, WRITERS, read_object, to_format
 from curation.rows.jsonline import Malformed
 from curation.rows.names import CannotHold
-from curation.rows.turns import are_plain, read_turns
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
 JSON = st.recursive(
@@ -106,62 +104,18 @@ def test_a_preference_row_goes_through_chat_and_keeps_every_text(row):
     assert [m["content"] for m in back["prompt"]] == prompt
 
 
-ANYTHING = st.recursive(
-    st.none() | st.integers(0, 3) | st.sampled_from(["", "x", "user", "assistant", "system", "tool"]),
-    lambda part: (
-        st.lists(part, max_size=4)
-        | st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "type", "text"]), part, max_size=3)
-    ),
-    max_leaves=14,
-)
-NEARLY = st.lists(
-    st.fixed_dictionaries(
-        {"role": st.sampled_from(["system", "user", "assistant", "assistant", "tool", "bot"])},
-        optional={
-            "content": st.sampled_from(
-                ["x", "y", "", None, [], [{"type": "text", "text": "x"}], [{"type": "text"}], 3]
-            ),
-            "tool_calls": st.sampled_from([[1], [], None, {"a": 1}]),
-        },
-    ),
-    max_size=5,
-)
-
-
-@given(messages=ANYTHING | NEARLY, unanswered=st.booleans())
-@tries(400)
-def test_the_quick_check_and_the_one_that_explains_agree(messages, unanswered):
-    try:
-        found = read_turns(messages, unanswered=unanswered)
-    except Malformed as error:
-        assert error.reason and not are_plain(messages, unanswered)
-        return
-    assert read_turns(found, unanswered=unanswered) is found
-    assert not are_plain(messages, unanswered) or found is messages
-    assert all(type(message.get("content")) is not list for message in found)
-
-
 CHAT = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "id": 1}
-
-
 LONG = {"messages": [{"role": "system", "content": "s"}, *CHAT["messages"]], "id": 2}
-
-
-def test_a_column_never_mixes_strings_and_lists(tmp_path):
-    start, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    start.write_text(json.dumps(CHAT) + "\n" + json.dumps(LONG) + "\n")
-    done = rung("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
-    kinds = [type(json.loads(line)["prompt"]) for line in out.read_text().splitlines()]
-    assert (done.returncode, kinds, json.loads(done.stdout)["form"]) == (0, [list, list], "conversational")
 
 
 def test_all_line_numbers_are_told_however_many(tmp_path):
     start = tmp_path / "a.jsonl"
-    start.write_text("".join("{}\n" if n % 3 else json.dumps(LONG) + "\n" for n in range(1, 301)))
+    start.write_text("".join("{}\n" if n % 3 else json.dumps(CHAT) + "\n" for n in range(1, 301)))
     done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl")
     assert done.returncode == 2 and "200 lines" in done.stderr and "298-299" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "b.jsonl").exists()
-    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl", "--rejects", tmp_path / "r.jsonl", "--json")
+    more = ("--to", "alpaca", "--rejects", tmp_path / "r.jsonl", "--json")
+    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl", *more)
     counts = json.loads(done.stdout)
     assert (done.returncode, counts["read"], counts["written"], counts["rejected"]) == (0, 300, 100, 200)
     assert [json.loads(line)["raw"] for line in (tmp_path / "r.jsonl").open()] == ["{}"] * 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,9 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
-from curation.likeness import hashing
-from curation.likeness.leaks import find, scan, weigh
 from curation.likeness.leaks.find import LeakSearch, clean_rows, find_leaks
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.likeness.words import exact, grams, jaccard, same_answer, shingles, words
-from curation.rows.rowfile import RowFile
 
 TOPICS = [
     f"{a}{b}"
@@ -97,37 +93,6 @@ def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
     assert kept == [i for i in range(len(train)) if i not in planted] and first == report
 
 
-def test_a_minimal_pair_and_a_question_inside_one_with_another_answer_are_suspects() -> None:
-    rng = random.Random(2)
-    long = prose(rng, 30)
-    for said, kind in ((f"{long} today", "near"), (f"{prose(rng, 30)} {long}", "contained")):
-        report = find_leaks([*background(rng, 40), Example(chat_row(said, "E11"))], [Example(chat_row(long, "E10"))])
-        assert not report.leaks and [(s.kind, s.answer) for s in report.suspects] == [(kind, "different")]
-
-
-def test_leaks_of_a_short_question_hide_no_suspect() -> None:
-    rng = random.Random(12)
-    short = Example(chat_row("type 1 diabetes in pregnancy", "O24"))
-    given = [Example(chat_row(f"{prose(rng, 9)} type 1 diabetes in pregnancy: O24", "ok")) for _ in range(4)]
-    merely = Example(chat_row(f"Is type 1 diabetes in pregnancy rare? {prose(rng, 20)}", "O24"))
-    report = find_leaks([*background(rng, 40), *given, merely], [short])
-    assert [leak.train for leak in report.leaks] == [40, 41, 42, 43]
-    assert [(s.train, s.evidence.why) for s in report.suspects] == [(44, "a question of fewer than 8 words")]
-
-
-def test_a_label_is_judged_with_its_question() -> None:
-    rng = random.Random(3)
-    title = "E10.10 Type 1 diabetes mellitus with ketoacidosis without coma or other trouble"
-    train = [*background(rng, 30), *(Example(chat_row(prose(rng, 12), title)) for _ in range(3))]
-    test = [Example(chat_row(prose(rng, 12), title))]
-    assert not find_leaks(train, test).leaks
-    assert not find_leaks([*train, Example(chat_row(f"It says: {title}", "ok"))], test).leaks
-    alone = find_leaks([*background(rng, 30), Example(chat_row(f"It says: {title}", "ok"))], test)
-    assert [leak.kind for leak in alone.leaks] == ["answer"]
-    copied = find_leaks([*train, Example(chat_row(test[0].question + ".", title))], test)
-    assert [(leak.kind, leak.answer) for leak in copied.leaks] == [("exact", "same")]
-
-
 @tries(250)
 @given(seed=st.integers(0, 1 << 40))
 def test_every_near_question_with_the_same_answer_is_a_leak(seed: int) -> None:
@@ -174,32 +139,6 @@ def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> 
         assert report.train_rows == list(range(60, 60 + size)) and report.leaked_test == size
         assert len(report.leaks) <= (ROWS_EACH + PARTS_EACH) * size
         assert find_leaks([*noise, *labelled[:size]], test, numba=numba).leaks == ()
-
-
-def test_compiled_and_numpy_find_the_same_in_files_and_in_rows_however_few_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With short questions that are near each other, copies, templates and odd scripts."""
-    rng = random.Random(11)
-    rows = background(rng, 120)
-    rows += [
-        Example(chat_row(f"what is {rng.choice(TOPICS)} and what does it do", rng.choice(["a", "b é"])))
-        for _ in range(150)
-    ]
-    rows += [Example(chat_row(edit(rng, row.question, 0.05), row.answer or "")) for row in rng.choices(rows, k=60)]
-    rows += [Example(plant(rng, kind, rows[k].question, rows[k].answer or "")) for k, kind in enumerate(KINDS)]
-    rows += [Example({"text": "日本の" + prose(rng, 9)}), Example(chat_row("!!", "??")), Example(chat_row("!!", "one"))]
-    rng.shuffle(rows)
-    train, test = rows[:260], rows[260:]
-    one, two = find_leaks(train, test, numba=False), find_leaks(train, test, numba=True)
-    assert one == two and len(one.leaks) > 20 and one.suspects
-    (tmp_path / "train.jsonl").write_text("".join(example.to_json() + "\n" for example in train))
-    for numba in (False, True):
-        with RowFile([tmp_path / "train.jsonl"]) as files:
-            assert find_leaks(files, test, numba=numba) == one
-    for room, limit in ((weigh, "ROWS_AT_ONCE"), (find, "ROWS_AT_ONCE"), (hashing, "BLOCK_CHARS"), (scan, "AT_ONCE")):
-        monkeypatch.setattr(room, limit, 50)
-    assert find_leaks(train, test, numba=False) == find_leaks(train, test, numba=True) == one
 
 
 def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> None:

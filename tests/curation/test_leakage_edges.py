@@ -9,7 +9,6 @@ import pytest
 
 from curation.example import Example, chat_row
 from curation.likeness.leaks.find import LeakReport, find_leaks
-from curation.likeness.words import words
 
 _numbers = count()
 
@@ -26,23 +25,6 @@ def row(question: int = 20, answer: int = 40) -> Example:
 def found(test: Example, *train: Example) -> LeakReport:
     """Search `train` for leaks of `test`, behind 40 unrelated rows."""
     return find_leaks([*(row() for _ in range(40)), *train], [row(), test])
-
-
-def test_evidence_names_the_part_the_message_and_its_role() -> None:
-    test = row()
-    question, answer = test.question, test.answer or ""
-    inside = f"{fresh(30)} {answer} {fresh(30)}"
-    cases = {
-        ("question", -1, "user", question): chat_row(question, "ok"),
-        ("answer", 0, "system", answer): chat_row(fresh(5), "ok", system=inside),
-        ("answer", 0, "user", answer): chat_row(inside, "ok"),
-        ("question", 1, "assistant", question): chat_row(fresh(5), f"{fresh(30)} {question}, {fresh(30)}"),
-    }
-    for (part, message, role, shared), planted in cases.items():
-        report = found(test, Example(planted))
-        (leak,) = report.leaks or report.suspects
-        seen = leak.evidence
-        assert (seen.part, seen.message, seen.role, seen.shared) == (part, message, role, " ".join(words(shared)))
 
 
 def test_a_test_conversation_that_goes_on_in_a_train_row_is_a_leak() -> None:
@@ -103,16 +85,6 @@ def test_a_side_without_rows_has_no_leaks() -> None:
             assert (report.train, report.test, report.leaks, report.suspects) == (len(train), len(test), (), ())
 
 
-def test_nearness_is_that_of_what_a_shared_instruction_leaves() -> None:
-    """One word of twenty is another: with the instruction of sixty words the two questions would be near."""
-    instruction = fresh(60)
-    rows = [Example(chat_row(f"{instruction} {fresh(20)}", f"C{k % 5}")) for k in range(300)]
-    asked = rows[270].question.split()
-    asked[-10] = "other"
-    leaks = find_leaks([*rows[:250], Example(chat_row(" ".join(asked), rows[270].answer or ""))], rows[250:]).leaks
-    assert [(leak.test, leak.train, leak.kind) for leak in leaks] == [(20, 250, "contained")]
-
-
 def test_all_short_questions_that_are_near_and_have_the_answer_are_leaks_and_three_of_the_others_suspects() -> None:
     asked = "hyperparathyroidism secundaria renalis"
     same = [Example(chat_row(f"{asked}{end}", "N25")) for end in "abcdefg"]
@@ -169,18 +141,6 @@ def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
     assert {leak.test for leak in report.leaks} == {1} and len(report.train_rows) == 50
 
 
-def test_boilerplate_of_some_rows_is_no_suspect_beside_a_template_of_all() -> None:
-    """Rows are told apart by what is not of the template."""
-    template, phrase = fresh(60), fresh(15)
-    train = [
-        Example(chat_row(fresh(9), f"{fresh(20)} {phrase if number < 35 else fresh(15)} {fresh(20)}", system=template))
-        for number in range(400)
-    ]
-    test = [Example(chat_row(fresh(9), f"{fresh(22)} {phrase} {fresh(23)}", system=template)) for _ in range(2)]
-    report = find_leaks(train, [*test, *(row() for _ in range(18))])
-    assert not report.leaks and not report.suspects
-
-
 def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the_test() -> None:
     template = fresh(40)
     train = [Example({"text": f"{template} {fresh(12)}"}) for _ in range(60)]
@@ -195,13 +155,6 @@ def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the
         test = [Example({"text": f"{template if n < share else fresh(40)} {fresh(12)}"}) for n in range(items)]
         report = find_leaks(train, test)
         assert bool(report.leaks or report.suspects) is not is_template, (items, share)
-
-
-def test_of_many_rows_that_hold_a_short_question_three_are_suspects() -> None:
-    test = Example(chat_row(fresh(5), fresh(3)))
-    train = [Example(chat_row(f"{fresh(12)} {test.question} {fresh(12)}", fresh(3))) for _ in range(9)]
-    report = found(test, *train)
-    assert not report.leaks and len(report.suspects) == 3
 
 
 def test_questions_of_few_words_and_their_answers_in_a_text_row_leak() -> None:

@@ -9,8 +9,6 @@ from rows_in_files import write
 
 from curation.example import Example, chat_row
 from curation.likeness.leaks.find import clean_rows, find_leaks
-from curation.likeness.leaks.index import folded, visible
-from curation.likeness.words import words
 from curation.rows.rowfile import RowFile
 
 LONG = "How long does a standing order between two business accounts usually take to arrive?"
@@ -72,16 +70,6 @@ def test_another_answer_or_none_is_no_leak(question, said, answer):
     assert report.suspects or report.leaks
 
 
-def test_question_and_answer_in_two_messages_are_judged_as_before():
-    row = {
-        "messages": [
-            {"role": "user", "content": f"Look: {SHORT} That is all."},
-            {"role": "assistant", "content": "I21"},
-        ]
-    }
-    assert leaks(row, SHORT, "I21") == []
-
-
 def test_an_edited_question_is_found_too():
     edited = LONG.replace("usually", "normally")
     assert leaks(text(f"Some words before. Q: {edited} A: I21. Some words behind, and more of them."), LONG, "I21")
@@ -134,14 +122,6 @@ def test_a_disguised_question_is_the_same_question(tmp_path, disguise, side):
     assert [(leak.test, leak.train) for leak in report.leaks] == [(0, 20), (1, 21)]
     with RowFile([write(tmp_path / "a.jsonl", *(json.dumps(row, ensure_ascii=False) for row in train))]) as files:
         assert find_leaks(files, test, numba=True) == report
-
-
-@pytest.mark.parametrize(
-    "text", ["Тест слово", "ΝΕΡΟ ΚΑΙ", "İstanbul ısı", "漢字テスト", "สวัสดี", "e\u0301te", "Dо сlоsе"]
-)
-def test_every_word_has_one_form_in_any_case_and_stays_one_word(text):
-    assert folded(text.lower()).lower() == folded(text).lower() == folded(folded(text)).lower()
-    assert len(words(folded(text))) == len(words(visible(text)))
 
 
 def test_evidence_shows_the_words_of_the_test_item_as_they_are():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rows_in_files import row, text
+from rows_in_files import row
 
 from curation.checks import run
 from curation.checks import subjects as rows_held
@@ -22,9 +22,7 @@ from curation.likeness.leaks.find import find_leaks
 from curation.rows.rowfile import RowFile
 from curation.store import NewRow, open_store
 from curation.store.ingest import merge_rejects, read_batches
-from rung.report.quality import write_quality_page
 from rung.start import start_project
-from rung.text import checks_text
 from workspace.settings import load_settings
 
 WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]
@@ -69,17 +67,6 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
         most.append(peak)
         assert [(leak.train, leak.test) for leak in report.leaks] == [(count, 3)]
     assert most[1] - most[0] < (sizes[1] - sizes[0]) / 8, (most, sizes)
-
-
-def test_rows_on_their_way_into_the_store_are_not_held(tmp_path: Path) -> None:
-    rows = rows_of(600, 20)
-    files = [written(tmp_path / f"{part}.jsonl", rows[part::2]) for part in range(2)]
-    read_batches([files[0]], "pool")
-    batches, _, held = traced(read_batches, files, "pool")
-    assert held < files[0].stat().st_size / 4
-    for part in (1, 0, 1):
-        found = batches[part].rows
-        assert [(found.where(at)[1], row) for at, row in enumerate(found)] == list(enumerate(rows[part::2], 1))
 
 
 class Made:
@@ -186,24 +173,3 @@ def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch
         drawn.update(lines)
     expected = drawn.total() / 100
     assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
-
-
-def test_the_check_of_a_project_says_how_many_rows_it_judged(tmp_path, monkeypatch):
-    """Long rows, fewer than SAMPLE of them, are sampled too, and the terminal is told."""
-    monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 40_000)
-    monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
-    project = start_project(tmp_path / "p").project
-    settings = load_settings(project.settings_file)
-    rng, counts = random.Random(4), []
-    with open_store(project, settings) as store:
-        for size in (30, 60):
-            rows = [Example(row(text(rng, 40), text(rng, 100))) for _ in range(size)]
-            store.add([NewRow(each, line=n) for n, each in enumerate(rows, 1)], role="pool")
-            found = check_project(store, project, settings)
-            counts.append((found.kept, found.sampled))
-    assert counts[0] == (30, None)
-    assert counts[1][0] == 90 and counts[1][1] is not None and 5 <= counts[1][1] < 90
-    page = tmp_path / "page.html"
-    write_quality_page(page, found)
-    for told in (*checks_text.lines(found, "rung data check", True),), page.read_text().splitlines():
-        assert f"{counts[1][1]} rows" in " ".join(told)

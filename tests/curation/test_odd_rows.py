@@ -6,7 +6,6 @@ docs/curation.md lists these rows in a table; the last test holds the two to eac
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import in_shell
@@ -304,28 +303,6 @@ def test_a_column_that_holds_no_single_text_is_no_answer(tmp_path):
     assert isinstance(item, Reject) and item.field == "answers"
 
 
-@pytest.mark.parametrize(
-    "kind", ["text and label", "text and number", "Argilla flattened", "Argilla 1", "Label Studio JSON-MIN"]
-)
-def test_parquet_is_read_as_json_lines_are(tmp_path, kind):
-    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    row, wanted = (READ | REFUSED)[kind]
-    parquet.write_table(arrow.Table.from_pylist([row]), tmp_path / "a.parquet")
-    (item,) = rows_of(tmp_path / "a.parquet")
-    assert item.field == wanted if isinstance(item, Reject) else list(item.example.messages) == wanted
-
-
-def test_a_hint_names_keys_and_roles_that_are_there(tmp_path):
-    rows = [{"instructon": "q", "output": "a"}, {"mesages": []}, chat(ASK, {**SAY, "role": "bot"}),
-            {"utterance": "q", "reply": "a"}]  # fmt: skip
-    *hints, columns = [item.hint for item in rows_of(write(tmp_path / "a.jsonl", *map(json.dumps, rows)))]
-    for hint, named in zip(
-        hints, (("instruction", "instructon"), ("messages", "mesages"), ("assistant",)), strict=True
-    ):
-        assert all(f'"{name}"' in hint for name in named)
-    assert columns.split(" --")[1:] == ["question utterance", "answer reply"]
-
-
 def duplicates(file, elsewhere):
     """Fingerprints are taken in a pass, or as other processes take them (`--workers`, Ray)."""
     with RowFile([file]) as rows:
@@ -375,27 +352,6 @@ def test_what_a_row_says_beside_its_texts_counts_for_identity(tmp_path, one, oth
     assert (rows[0].context == rows[1].context and rows[0].answer == rows[1].answer) is same
 
 
-def test_rows_equal_but_for_reasoning_are_duplicates_and_the_first_keeps_its_own(tmp_path):
-    key = "reasoning_content"
-    first, *others = (chat(ASK, {**SAY, key: said} if said else SAY) for said in ("because", "as I thought", ""))
-    file = write(tmp_path / "a.jsonl", *map(json.dumps, (first, *others)))
-    code, report = rung(tmp_path, "data", "dedup", file, "-o", "out.jsonl")
-    assert (code, report["kept"], report["exact"]) == (0, 1, 2)
-    assert (tmp_path / "out.jsonl").read_text() == json.dumps(first) + "\n"
-
-    in_shell.rung("init", cwd=tmp_path)
-    (tmp_path / "rung.toml").write_text('[review]\npool = "trust"\n')
-    for role, asked in (("test", "is it raining"), ("validation", "where do you live")):
-        held = write(tmp_path / f"{role}.jsonl", json.dumps(chat({**ASK, "content": asked}, SAY)))
-        assert rung(tmp_path, "data", "import", held, "--as", role)[0] == 0
-    (imported,) = rung(tmp_path, "data", "import", file, "--as", "train")[1]["files"]
-    assert (imported["kept"], imported["exact"]) == (1, 2)
-    done = in_shell.rung("data", "freeze", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (frozen,) = (tmp_path / "datasets" / "v001" / "train.jsonl").read_text().splitlines()
-    assert json.loads(frozen)["messages"][-1][key] == "because"
-
-
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_calls_that_differ_contradict_one_another_and_are_never_dropped(tmp_path, elsewhere):
     long = " ".join(f"word{n}" for n in range(60))
@@ -419,14 +375,3 @@ def test_the_docs_say_of_each_row_what_happens():
     cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
     said = {kind: what.split()[0].rstrip(":") for kinds, what in cells for kind in kinds.split(", ")}
     assert said == dict.fromkeys(READ, "read") | dict.fromkeys(REFUSED, "refused")
-
-
-def test_each_kind_that_is_not_read_is_counted_at_import(tmp_path):
-    kinds = [REFUSED["image"][0]] * 21 + [REFUSED["weight 0"][0]] * 2 + [chat(*PAIR)]
-    write(tmp_path / "a.jsonl", *map(json.dumps, kinds))
-    assert in_shell.rung("init", ".", cwd=tmp_path).returncode == 0
-    refused = in_shell.rung("data", "import", "a.jsonl", cwd=tmp_path)
-    read = in_shell.rung("data", "import", "a.jsonl", "--rejects", "r.jsonl", cwd=tmp_path)
-    assert (refused.returncode, read.returncode) == (2, 0)
-    for said in (refused.stderr, read.stdout):
-        assert re.search('21 lines.*"image_url"', said) and re.search('2 lines.*"weight"', said)

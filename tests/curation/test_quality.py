@@ -17,7 +17,6 @@ from planted import (
     clean,
     hit,
     judged,
-    labelled,
     listed_words,
     measured,
     noisy,
@@ -29,14 +28,12 @@ from planted import (
 )
 from tries import tries
 
-from curation.checks import label_noise
-from curation.checks.base import EXCERPT, Options, Subject, Survey, excerpt
+from curation.checks.base import EXCERPT, excerpt
 from curation.checks.damaged import MalformedLines
-from curation.checks.diversity import Diversity, Spread, distinct_pairs, packing, vendi
+from curation.checks.diversity import distinct_pairs, packing, vendi
 from curation.checks.phrases import order_in_text
 from curation.checks.private import name_finder
 from curation.checks.rules import may_match, quality_rules
-from curation.example import Example
 from curation.mask import Spot, find_personal, find_secrets, mask, names_masked
 from curation.rows import Reject
 from workspace.errors import RungError
@@ -83,18 +80,6 @@ def test_no_library_warns_the_user_whatever_the_rows(name):
         run(POOR[name])
 
 
-def test_a_model_that_is_still_learning_is_told_beside_the_checks_name(monkeypatch):
-    monkeypatch.setattr(label_noise, "PASSES", 2)
-    check = label_noise.LabelNoise()
-    subjects = [
-        Subject(Example(each), "rows.jsonl", i + 1) for i, each in enumerate(labelled(random.Random(1), 200)[0])
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check.end(Survey(200, subjects, Options()))
-    assert "2" in check.unseen
-
-
 @pytest.mark.parametrize("made", [odd_forms, other_spellings, listed_words])
 def test_other_forms_spellings_and_listed_words_are_found_and_no_others(made):
     found, there, false, _ = (sum(column) for column in zip(*map(made, range(3)), strict=True))
@@ -124,30 +109,6 @@ def test_measures_of_variety():
     assert distinct_pairs(["a b", "a b"]) == 0.5 and packing(["same text " * 50]) < 0.1
     apart = ["apple pear", "river boat", "music note", "winter snow"]
     assert vendi(apart) == pytest.approx(4, abs=1e-6) and vendi(["apple pear"] * 4) == pytest.approx(1, abs=1e-6)
-
-
-def test_drafts_that_vary_far_less_than_the_own_rows_are_told():
-    rng = random.Random(3)
-    own = [Subject(Example(each), "own.jsonl", i + 1) for i, each in enumerate(clean(rng, 120))]
-
-    def drafts(rows):
-        return [Subject(Example(each), "", 0, origin="generated") for each in rows]
-
-    narrow = drafts([row(f"{prose(random.Random(i % 6), 1)} {rng.choice(WORDS)}", "a") for i in range(80)])
-    check = Diversity()
-    finding = check.end(Survey(200, [*own, *narrow], Options()))
-    assert finding and finding.rows == 80
-    assert check.measures["generated"]["generated"] < 0.5 * check.measures["generated"]["own"]
-    assert not Diversity().end(Survey(200, [*own, *drafts(clean(random.Random(8), 80))], Options()))
-
-
-def test_rows_of_the_test_set_are_no_second_source():
-    check = Spread()
-    for number in range(300):
-        role, file = ("test", "test.csv") if number % 12 == 0 else ("pool", "train.csv")
-        check.see(Subject(Example(row("a question", "yes")), file, number, role=role))
-    assert check.end(Survey(300, [], Options())) is None
-    assert check.measures["sources"] == {"train.csv": 275}
 
 
 def test_names_of_persons_are_looked_for_when_asked_and_masked():
@@ -251,13 +212,6 @@ def test_personal_data_next_to_other_personal_data_is_masked_whole():
 )
 def test_what_is_glued_is_found_and_rows_of_numbers_are_none(text, told):
     assert mask(text) == (text if told is None else told)
-
-
-def test_the_odd_form_names_both_forms_and_counts_the_rest():
-    rng = random.Random(4)
-    rows = [row(prose(rng, 1), "Card Lost" if i == 0 else "card lost") for i in range(300)]
-    (note,) = [e.note for e in run(rows)[0]["form"].evidence]
-    assert "capitals" in note and "299 of" in note
 
 
 FOUND = [

@@ -14,7 +14,6 @@ from chat.local.embed import open_embedder, packaged_folder
 from chat.protocols import Embedder, Progress
 from curation.likeness.files import check_files
 from curation.likeness.semantic import alike_across, default_threshold, sample_at
-from workspace.errors import RungError
 
 SAME = {"purchase": "buy", "automobile": "car", "inexpensive": "cheap", "where": "place", "location": "place"}
 BUY = "where can i buy a cheap car in this town"
@@ -66,12 +65,6 @@ def test_the_threshold_comes_with_its_precision() -> None:
     sample = sample_at(default_threshold())
     assert sample and 0 < sample["precision"] <= 1 and 0 < sample["recall"] <= 1
     assert sample_at(0.1) is None and sample_at(1.0)["precision"] >= sample["precision"]  # type: ignore[index]
-
-
-def test_what_is_not_a_model_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RungError) as refused:
-        open_embedder(tmp_path)
-    assert refused.value.where == str(tmp_path)
 
 
 @pytest.mark.slow

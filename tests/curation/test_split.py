@@ -169,26 +169,6 @@ def test_a_split_without_a_share_stays_empty() -> None:
         assert plan.rows("validation") == [] and plan.rows("test") == list(range(30, 40))
 
 
-def test_a_group_that_would_more_than_double_what_is_wanted_stays_outside_the_test_set() -> None:
-    made = rows(range(40), [19 if 19 <= n < 39 else n for n in range(40)])
-    plan = plan_split(made, BY_TIME.model_copy(update={"group_by": "case"}), SHARES, {})
-    assert plan.rows("test") == [39]
-
-
-def test_pinned_validation_rows_count_towards_its_share() -> None:
-    pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
-    plan = plan_split(one_a_day(40), BY_TIME, SHARES, pinned)
-    assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
-
-
-def test_a_row_that_was_left_out_stays_out_of_a_split_by_time() -> None:
-    made = one_a_day(40)
-    again = Example({**made[0].row, "meta": made[30].row["meta"]})
-    plan = plan_split([*made, again], BY_TIME, SHARES, {0: "test"})
-    assert [conflict.index for conflict in plan.left_out] == [40] and plan.split[40] is None
-    assert plan.split.count(None) == 1
-
-
 @tries(200)
 @given(st.data(), st.integers(10, 60), st.integers(0, 3))
 def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, count, seed):

@@ -42,12 +42,6 @@ def gaps(desk, data=None, action=None, **changed):
 IN_CLASSES, IN_ALL = {"recommended": 20, "per_class": True}, {"recommended": 100, "per_class": False}
 
 
-def test_without_a_goal_or_where_a_cheaper_rung_is_enough_no_rows_are_asked_for(desk):
-    assert gaps(desk) is None
-    assert gaps(desk, IN_CLASSES, "keep") is None and gaps(desk, IN_CLASSES, "no_llm") is None
-    assert gaps(desk, IN_CLASSES, "climb") is not None
-
-
 def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
     found = gaps(desk, IN_CLASSES)
     assert (found.missing, found.classes, found.goal_from) == (14 + 15, 2, "the advice")

@@ -13,7 +13,7 @@ from scripted import Scripted, unlike
 from chat.protocols import Ask, Reply
 from curation.documents import used_words
 from curation.example import Example, chat_row
-from curation.generate.material import gather, load_prompt, passages_of
+from curation.generate.material import gather, load_prompt
 from curation.generate.reply_log import yields
 from curation.generate.run import DraftingResult
 from curation.generate.strategies import STRATEGIES
@@ -22,7 +22,7 @@ from curation.review.service import next_item
 from curation.store import Store
 from rung.text.review_text import origin
 from rung.tui.review.item_text import behind
-from workspace.errors import InputError, Refusal, RungError
+from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
 
@@ -123,20 +123,6 @@ def test_drafts_are_compared_with_one_another_too(reviewed: Store, run: Run) -> 
     assert again.queued == []
 
 
-def test_replies_without_rows_are_queued_by_the_next_run(reviewed: Store, project: Project, run: Run) -> None:
-    outcome = run(Scripted(words), 3)
-    change = reviewed.exclude(outcome.queued, "test", "")
-    assert change and run(Scripted(words), 3).queued == [], "what was taken out does not come back by itself"
-    replies = project.root / "generated" / "replies.jsonl"
-    kept = replies.read_text().splitlines()
-    lost = {**json.loads(kept[0]), "key": "0" * 64, "text": "kelp loam heath grove inlet jetty"}
-    replies.write_text("\n".join([*kept, json.dumps(lost)]) + '\n{"key": "half a li')
-    again = run(Scripted(words), 4)
-    assert (again.asked, len(again.queued)) == (1, 2), "the reply that had no row, and the one that was missing"
-    for line in replies.read_text().splitlines():
-        json.loads(line)
-
-
 def test_no_test_or_validation_or_generated_row_is_ever_a_seed(
     reviewed: Store, project: Project, settings: Settings, run: Run
 ) -> None:
@@ -186,16 +172,6 @@ def test_seeds_come_by_class_in_turn_the_smallest_class_first(
     assert material.seeds[0].id == rare.id
     assert len({row.example.answer for row in material.seeds[:5]}) == 5
     assert material.labels[0] == rare.example.answer
-
-
-def test_nothing_to_start_from_is_said(project: Project, settings: Settings, store: Store, run: Run) -> None:
-    store.exclude([row.id for row in store.rows(role="pool")], "test", "")
-    for name in STRATEGIES:
-        with pytest.raises(Refusal):
-            run(Scripted(words), 1, strategy=name)
-    with pytest.raises(RungError, match='"paraphrase"') as wrong:
-        run(Scripted(words), 1, strategy="paraphrases")
-    assert wrong.value.found == "paraphrases"
 
 
 def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Callable[..., None]) -> None:
@@ -250,17 +226,6 @@ def test_all_faults_of_a_template_are_told_with_their_lines(project: Project) ->
     assert '"question"' in places[0].text and '"answer"' in places[1].text
 
 
-def test_passages_are_whole_paragraphs_with_their_lines(project: Project) -> None:
-    (project.documents / "deep").mkdir(parents=True)
-    (project.documents / "a.md").write_text("one\n\n" + "two " * 150 + "\n\n" + "three " * 100 + "\n")
-    (project.documents / "deep" / "b.txt").write_text("\n\nlast\n")
-    (project.documents / "c.csv").write_text("not read")
-    found = passages_of(project.documents, project)
-    assert [passage.place for passage in found] == [
-        "documents/a.md:1", "documents/a.md:5", "documents/deep/b.txt:3"]  # fmt: skip
-    assert found[0].text.startswith("one\n\ntwo") and found[1].text.startswith("three")
-
-
 TEXT = "A house line is made of category, system and side. Ask amy@clinic.example for help."
 REPLY = json.dumps({"input": "What is a house line made of?", "output": "category, system, side"})
 
@@ -311,11 +276,3 @@ def test_raft_shows_the_passage_among_those_most_like_it(documents: Project, rev
     assert sum("house line" in line for line in lines) == 4, "the others share words with it"
     assert row.meta["passage"] == "documents/line.md:1"
     assert run(Scripted([REPLY]), 1, strategy="raft").queued == [], "the same draft is not asked for again"
-
-
-def test_raft_needs_two_passages(project: Project, reviewed: Store, run: Run) -> None:
-    project.documents.mkdir()
-    for text in ("", TEXT):
-        (project.documents / "line.md").write_text(text)
-        with pytest.raises(Refusal):
-            run(Scripted([REPLY]), 1, strategy="raft")
