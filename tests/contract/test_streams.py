@@ -137,8 +137,9 @@ def test_a_command_that_dies_leaves_the_old_file(tmp_path, lines, sent):
                 break
             running.stdin.write(line)
             running.stdin.flush()
-    running.communicate()
+    said = running.communicate()[1]
     assert running.returncode == (130 if sent == signal.SIGINT else -sent)
+    assert said.rstrip().endswith(b"Interrupted.") == (sent == signal.SIGINT)
     assert (tmp_path / "out.jsonl").read_text() == "old\n"
 
 

@@ -6,16 +6,15 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from known_commands import leaves
 
-from rung.cli import build_app, main
+from rung.cli import main
 
 LEFT_OUT = {"demo", "mcp", "serve", "watch", "train", "baseline", "evaluate", "judge", "generate", "score"}
 """Commands that load a model, serve, or wait for ever; their arguments have tests of their own."""
@@ -24,18 +23,7 @@ VALUES = ["", "-1", "0", "1", "1e400", "nan", "0x10", "a,b", "../x", "no-such", 
           "unknown", "2026-13-45", "=1"]  # fmt: skip
 
 
-def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Every command of the tree with its options."""
-    for name, command in group.commands.items():
-        if name in LEFT_OUT:
-            continue
-        if hasattr(command, "commands"):
-            yield from commands(command, (*path, name))
-        else:
-            yield (*path, name), [flag for p in command.params for flag in p.opts if flag.startswith("--")]
-
-
-TREE = list(commands(typer.main.get_command(build_app())))
+TREE = [(path, flags) for path, flags in leaves() if not LEFT_OUT & set(path)]
 
 
 @st.composite

@@ -74,6 +74,7 @@ def error_of(told: in_process.Done) -> Any:
         ("estimate --model Qwen3-8B --gpu H10", "--gpu"),
         ("why v001", "rung status"),
         ("init ''", "folder"),
+        ("--quiet status --verbose", "use one of them"),
     ],
 )
 def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, named: str) -> None:
@@ -82,10 +83,6 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, named: str) -> N
     assert (told.returncode, told.stdout) == (2, "") and "\n-> " in told.stderr
     error = error_of(rung(*words, "--json"))
     assert error["hint"] and named in (error["where"], error["found"], error["hint"])
-
-
-def test_an_empty_word_that_names_no_file_is_none(rung: Rung) -> None:
-    assert rung("data", "import", "rows.jsonl", "--question", "").returncode == 0
 
 
 def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
@@ -117,13 +114,6 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
         hint = error_of(rung("plan", "--json"))["hint"]
         assert hint == "rung advise", "its weights are here; a server answers for it"
     assert nothing_beyond_this_machine == []
-
-
-def test_a_teams_own_rules_that_cannot_be_read_are_not_rungs(rung: Rung, tmp_path: Path) -> None:
-    Path("rules").mkdir()
-    Path("rules/approach.toml").mkdir()
-    told = rung("advise", "--set", "task=code")
-    assert told.returncode == 2 and "Make " in told.stderr and "pip install" not in told.stderr
 
 
 def in_shell(line: str) -> tuple[int, str]:
@@ -160,9 +150,6 @@ def test_a_reader_that_goes_and_a_stream_that_is_closed_or_full(rung: Rung, line
 @pytest.mark.parametrize(
     ("name", "data", "line", "way"),
     [
-        ("rung.toml", b"\xff\xfe", "data check", "rung doctor"),
-        ("rung.toml", b"[", "data check", "rung doctor"),
-        ("rung.toml", b"[modle]\n", "advise --set task=code", "rung doctor"),
         ("rung.db", b"junk" * 100, "review next", "rung doctor"),
         ("rung.db", b"SQLite format 3\0" + b"\xff" * 4096, "review next", "rung doctor"),
         ("decision.json", b'{"a": 1', "advise --recheck", "rung doctor"),
@@ -176,17 +163,6 @@ def test_a_damaged_file_of_the_project_has_a_way_on(rung: Rung, name: str, data:
     assert way in (told.stderr if told.returncode else told.stdout), told
 
 
-def test_one_finding_alone_as_a_document(rung: Rung) -> None:
-    found = json.loads(rung("data", "check", "rows.jsonl", "--show", "duplicates", "--json").stdout)["findings"]
-    assert [each["name"] for each in found] == ["duplicates"]
-
-
-def test_a_row_that_is_named_twice_is_one(rung: Rung) -> None:
-    rung("data", "import", "rows.jsonl")
-    done = rung("review", "reopen", "r-000001", "r-000001", "--json")
-    assert json.loads(done.stdout)["rows"] == ["r-000001"]
-
-
 def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
     from rung.demo.walk import STEPS
 
@@ -198,12 +174,6 @@ def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert done.returncode == 0 and set(found["steps"]) == set(steps) and "done before" in done.stderr
     assert (found["arms"], found["verdict"], found["seconds"]) == ([], None, round(1.5 * len(steps), 1))
-
-
-def test_a_new_project_says_how_to_get_into_it(rung: Rung) -> None:
-    told = rung("init", "zwei Wörter")
-    assert told.returncode == 0 and shlex.split(told.stdout)[-4:] == ["zwei Wörter", "&&", "rung", "advise"]
-    assert rung("init", "zwei Wörter").returncode == 2
 
 
 OVER_WHAT_IS_READ = (
@@ -279,11 +249,3 @@ def test_nothing_is_written_over_what_is_read_or_where_only_stages_write(
     assert told.returncode == 2 and error["hint"], told
     assert error["where"] in line.split() if there is THERE else line.endswith(Path(error["where"]).name), told
     assert found() == before
-
-
-def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:
-    for start in ("", "<!doctype html>\n<title>old</title>", "\ufeff\n<HTML>old"):
-        Path("page.html").write_text(start)
-        assert rung("data", "check", "rows.jsonl", "--html", "page.html").returncode == 0
-        assert len(Path("page.html").read_text()) > 1000
-    assert rung("data", "check", "rows.jsonl", "--html", "/dev/null").returncode == 0

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import in_process
 import in_shell
 import pytest
-import typer
+from known_commands import leaves
 
-from curation.example import Example, chat_row
-from curation.store import NewRow, open_store
-from rung.cli import build_app, main, output
-from rung.cli.output import manner, report_error
-from workspace.errors import RungError
-from workspace.folder import Project
-from workspace.settings import Settings
+from rung.cli import main, output
 
 CSV = "question,team\nHow do I get a new card?,cards\nWhere is my money?,transfers\nWhat is the rate?,\n"
-
-
-def leaves(command: Any, path: str = "rung") -> Iterator[tuple[str, Any]]:
-    below = getattr(command, "commands", None)
-    if below is None:
-        yield path, command
-    for name, each in (below or {}).items():
-        yield from leaves(each, f"{path} {name}")
 
 
 def ran(folder: Any, *words: str) -> in_process.Done:
@@ -44,21 +28,10 @@ def stage_of(folder: Any, name: str) -> Any:
     return next(s for s in json.loads(ran(folder, "status", "--json").stdout)["stages"] if s["name"] == name)
 
 
-def test_every_command_has_both_flags_and_says_what_they_do() -> None:
-    tree = typer.main.get_command(build_app())
-    found = [("rung", tree), *leaves(tree)]
-    assert len(found) > 40
-    for path, command in found:
-        options = {option: parameter for parameter in command.params for option in parameter.opts}
-        assert {"--quiet", "--verbose"} <= set(options), path
-        assert options["--quiet"].help and not options["--quiet"].secondary_opts, path
-        assert "list[" not in command.get_help(typer.Context(command, info_name=path)), f"{path}: a type of Python"
-
-
-def test_every_command_prints_its_result_as_json() -> None:
-    tree = typer.main.get_command(build_app())
-    without = {path for path, each in leaves(tree) if not any("--json" in param.opts for param in each.params)}
-    assert without == {"rung mcp"}, "all that it prints is JSON-RPC"
+def test_every_command_has_both_flags_and_prints_its_result_as_json() -> None:
+    flags = dict(leaves())
+    assert len(flags) > 40 and all({"--quiet", "--verbose"} <= set(found) for found in flags.values())
+    assert [path for path, found in flags.items() if "--json" not in found] == [("mcp",)], "it prints JSON-RPC alone"
 
 
 def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:
@@ -113,14 +86,6 @@ def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
     assert wrong.returncode == 2 and "nothing.csv" in wrong.stderr
 
 
-def test_verbose_says_when_what_ran_and_where_an_error_arose(tmp_path: Any) -> None:
-    done = in_shell.rung("questions", "--json", "--verbose", cwd=tmp_path)
-    assert done.returncode == 0 and done.stdout == ran(tmp_path, "questions", "--json").stdout
-    assert f"in {tmp_path}" in done.stderr and "CPU-seconds" in done.stderr and "] rung " in done.stderr
-    wrong = in_shell.rung("--verbose", "why", "nothing-like-it", cwd=tmp_path)
-    assert wrong.returncode == 2 and "Traceback" in wrong.stderr and wrong.stderr.count("-> ") == 1
-
-
 def test_verbose_logs_no_row(tmp_path: Any) -> None:
     (tmp_path / "rows.csv").write_text(CSV.replace("cards\n", "Wendelin Quarz\n"))
     assert ran(tmp_path, "init").returncode == 0
@@ -130,81 +95,13 @@ def test_verbose_logs_no_row(tmp_path: Any) -> None:
     assert "Wendelin Quarz" not in done.stderr
 
 
-def test_the_lines_of_status_add_up_with_drafts(tmp_path: Path) -> None:
-    project, settings = Project(tmp_path), Settings()
-    rows = [chat_row(text, "yes") for text in ("Is it open on Sundays?", "Do you take cards?", "Do you take cards?")]
-    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    assert ran(tmp_path, "init").returncode == 0
-    assert ran(tmp_path, "data", "import", "rows.jsonl").returncode == 0
-    with open_store(project, settings) as store:
-        store.add([NewRow(Example(chat_row("Is there a lift?", "yes")))], role="candidates", origin="generated")
-    counts = re.findall(r"\d+", stage_of(tmp_path, "data")["reason"])
-    assert counts == ["3", "2", "1", "1"], "read, kept, taken out, drafted"
-
-
-def test_both_at_once_are_refused(tmp_path: Any) -> None:
-    done = ran(tmp_path, "--quiet", "status", "--verbose")
-    assert done.returncode == 2 and "--quiet" in done.stderr and "--verbose" in done.stderr
-
-
-def test_help_tells_whole_sentences_and_where_to_begin(tmp_path: Any) -> None:
-    told = ran(tmp_path, "--help").stdout
-    assert "rung init" in told and "..." not in told.partition("Commands:")[2]
-    assert "test.csv --as" in ran(tmp_path, "data", "import", "--help").stdout
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_tab_completes_commands_and_options(shell: str, tmp_path: Path) -> None:
-    words = "rung data imp"
-    environment = {
-        **os.environ,
-        "_RUNG_COMPLETE": f"complete_{shell}",
-        "COMP_WORDS": words,
-        "COMP_CWORD": "2",
-        "_TYPER_COMPLETE_ARGS": words,
-        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-    }
+def test_tab_completes_commands_and_options(tmp_path: Path) -> None:
+    environment = {**os.environ, "_RUNG_COMPLETE": "complete_bash", "COMP_WORDS": "rung data imp", "COMP_CWORD": "2"}
     code = "import sys; sys.argv = ['rung']; from rung.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path
     )
     assert "import" in done.stdout and "freeze" not in done.stdout, done
-
-
-INTERRUPTED = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-def look(event, arguments):
-    if event == "open" and str(arguments[0]).endswith("rows.jsonl"):
-        os.kill(os.getpid(), signal.SIGINT)
-sys.addaudithook(look)
-sys.argv[0] = "rung"
-from rung.cli import main
-main()
-"""
-
-
-def test_ctrl_c_ends_a_command_with_a_word(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"messages": []}\n')
-    words = ["data", "dedup", "rows.jsonl", "-o", "out.jsonl"]
-    line = [sys.executable, "-X", "fork", "-c", INTERRUPTED, *words]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 130 and done.stdout == ""
-    assert done.stderr.rstrip().endswith("Interrupted.")
-
-
-def test_verbose_shows_no_key_and_nothing_that_acts(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-1234567890")
-    monkeypatch.setattr(manner, "verbose", True)
-    try:
-        raise ValueError("the server said: Bearer sk-planted-1234567890 \x1b[31mred")
-    except ValueError as behind:
-        error = RungError("It refused.")
-        error.__cause__ = behind
-    report_error(error, as_json=False)
-    told = capsys.readouterr().err
-    assert "Bearer [KEY]" in told and "\\u001b[31mred" in told
-    assert "sk-planted" not in told and "\x1b" not in told
 
 
 def test_a_document_is_the_same_whether_its_lists_are_held_or_made_as_it_is_written(capsys: Any) -> None:

@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 from in_process import rung
 
-from chat.local.load import find_model
 from curation.example import chat_row
 from rung.cli.data.generate import named_model
-from rung.cli.models import open_meanings
 from rung.start import start_project
-from workspace.errors import RungError
 from workspace.folder import folder_named
-from workspace.settings import EvaluationSettings, ModelSettings, Settings
+from workspace.settings import ModelSettings, Settings
 
 CONFIG = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -39,29 +36,6 @@ def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return inside
 
 
-def test_the_folder_stands_in_the_project(below: Path) -> None:
-    project = below.parent.parent
-    assert folder_named("models/tiny") == project / "models" / "tiny"
-    assert folder_named("./models/tiny").is_dir() and folder_named(str(below)) == below
-    assert folder_named("~").is_absolute() and folder_named("~nobody-of-that-name/x").parent.parent == project
-
-
-def test_without_a_project_it_stands_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert folder_named("models/tiny") == Path("models/tiny")
-
-
-def test_weights_and_embeddings_are_found_from_below(below: Path) -> None:
-    model = below.parent.parent / "models" / "tiny"
-    assert find_model("models/tiny") == (str(model), False)
-    assert find_model("org/name") == ("org/name", True)
-    (model / "config.json").unlink()
-    missing = f"{model}: "
-    wanted = EvaluationSettings(embeddings=True, embedding_model="models/tiny")
-    with pytest.raises(RungError, match=missing):
-        open_meanings(Settings(evaluation=wanted))
-
-
 def test_commands_read_it_from_below(below: Path) -> None:
     estimate = rung("estimate", "--fit", "24GB", "--method", "lora")
     assert estimate.returncode == 0 and "tiny" in estimate.stdout, estimate.stderr
@@ -72,15 +46,11 @@ def test_commands_read_it_from_below(below: Path) -> None:
     assert [finding["rows"] for finding in found if finding["name"] == "over_long"] == [3], found
 
 
-def test_a_flag_names_a_folder_that_stands_here(below: Path) -> None:
+def test_a_flag_names_a_folder_that_stands_here_and_a_hosted_name_none(below: Path) -> None:
+    assert folder_named("./models/tiny").is_dir() and folder_named(str(below)) == below
     (below / "mine").mkdir()
     settings = Settings(model=ModelSettings(base="models/tiny"))
     assert named_model(settings, "", "mine", "").base == str(below / "mine")
     assert named_model(settings, "", "models/tiny", "").base == "models/tiny"
-
-
-def test_a_folder_of_a_hosted_models_name_changes_nothing(below: Path) -> None:
-    (below / "qwen3").mkdir()
-    hosted = named_model(Settings(), "openai", "qwen3", "http://localhost:11434/v1")
-    assert hosted.base == "qwen3"
-    assert named_model(Settings(model=hosted), "", "qwen3", "").base == "qwen3"
+    hosted = named_model(Settings(), "openai", "mine", "http://localhost:11434/v1")
+    assert hosted.base == named_model(Settings(model=hosted), "", "mine", "").base == "mine"

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import typer
 
 from rung.cli import build_app
 
 TREE = typer.main.get_command(build_app())
+
+
+def leaves(node: Any = TREE, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Every command of the tree that has none below it, with its options."""
+    for name, command in node.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), [flag for p in command.params for flag in p.opts if flag.startswith("--")]
 
 
 def fault(words: list[str]) -> str:
