@@ -134,18 +134,6 @@ def test_no_docstring_begins_with_a_question_word() -> None:
     assert not [f"{path.name}: {m[0].strip()}" for path in files for m in pattern.finditer(path.read_text("utf-8"))]
 
 
-def test_each_idiom_is_seen_and_plain_words_are_not() -> None:
-    planted = (
-        "It stands there. Trained anew. As far as people bear it out. It cannot be had. It was told. Mend it. "
-        "Taken over as an answer. In place of it. A dear call. Let it be. What came of it? At last. "
-        "So much at a time. Rows of like length. Then the same command again. It goes out. Who vouches? "
-        "A purse. One sitting. Known items. A ledger. It was looked at. Tried in earnest."
-    )
-    assert not [each for each in IDIOMS if not re.search(each, planted, re.I)]
-    assert not idioms("It takes over the queue, a stand-in understands the standard, `stood anew` is code.")
-    assert list(sentences({"rule": [{"because": "It is told.", "id": "told"}]})) == ["It is told."]
-
-
 def glossary() -> dict[str, str]:
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (ROOT / "docs/concepts.md").read_text(), re.MULTILINE)
     return {word: meaning for word, meaning in rows if word != "word"}

@@ -11,11 +11,6 @@ import pytest
 TOP = Path(__file__).parents[2]
 
 
-def test_the_page_says_first_whether_it_was_run() -> None:
-    first = (TOP / "docs" / "measured-gpu.md").read_text(encoding="utf-8").splitlines()[0]
-    assert first.startswith(("Never run", "Run on "))
-
-
 @pytest.mark.slow
 def test_every_case_runs_on_a_tiny_model_or_names_what_is_missing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--page", str(tmp_path / "page.md")]

@@ -23,26 +23,6 @@ def test_the_reference_is_what_the_code_says() -> None:
     assert not old, f"{old}: make reference"
 
 
-def clicks_from(start: Path) -> dict[Path, int]:
-    """Every file that links lead to from a page, with the fewest clicks."""
-    away, wait = {start: 0}, [start]
-    for page in wait:
-        if page.suffix != ".md":
-            continue
-        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            target = (page.parent / link).resolve()
-            if "://" not in link and target not in away:
-                away[target] = away[page] + 1
-                wait.append(target)
-    return away
-
-
-def test_every_page_is_two_clicks_from_the_readme() -> None:
-    away = clicks_from(ROOT / "README.md")
-    pages = list((ROOT / "docs").rglob("*.md"))
-    assert len(pages) > 40 and not {str(p.relative_to(ROOT)) for p in pages if away.get(p, 9) > 2}
-
-
 def test_every_page_stands_in_the_sites_list() -> None:
     listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
     assert listed == {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,29 +9,25 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rows_in_files import lines, row
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 
 
-def rows(path: Path, *pairs: tuple[str, str]) -> Path:
-    path.write_text("".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in pairs))
-    return path
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     words = ["claim", "refund", "card", "transfer", "limit", "rate", "branch", "statement", "loan", "fee", "pin", "app"]
     asked = [
-        (f"How do I ask about my {word} when the {other} is blocked?", f"{word} desk")
+        row(f"How do I ask about my {word} when the {other} is blocked?", f"{word} desk")
         for word in words
         for other in words
     ]
-    rows(tmp_path / "train.jsonl", *asked[:100])
-    rows(tmp_path / "test.jsonl", ("Where is the nearest cash machine at night?", "branch desk"))
-    rows(tmp_path / "leaky.jsonl", asked[3], ("What is the weather on Sunday in the hills?", "no desk"))
-    rows(tmp_path / "torn.jsonl", ("Which desk?", "front"), ("Which desk?", "back"))
+    lines(tmp_path / "train.jsonl", asked[:100])
+    lines(tmp_path / "test.jsonl", [row("Where is the nearest cash machine at night?", "branch desk")])
+    lines(tmp_path / "leaky.jsonl", [asked[3], row("What is the weather on Sunday in the hills?", "no desk")])
+    lines(tmp_path / "torn.jsonl", [row("Which desk?", "front"), row("Which desk?", "back")])
     return tmp_path
 
 

@@ -88,11 +88,5 @@ def test_showing_a_row_loads_no_check(tmp_path):
     project = start_project(tmp_path / "project").project
     with open_store(project, load_settings(project.settings_file)) as store:
         store.add([Example(chat_row("Who answers?", "Ann, 0151 23456789"))], role="pool")
-    shown = "import json\nprint(json.dumps([m for m in sys.modules if m.startswith('curation.')]))"
-    code = RUN.format(commands=["why r-000001"]) + shown
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=project.root, check=True
-    )
-    loaded = json.loads(done.stdout.splitlines()[-1])
-    assert "curation.mask" in loaded and not [name for name in loaded if name.startswith("curation.checks")]
-    assert "[PHONE]" in done.stdout
+    code = RUN.format(commands=["why r-000001"])
+    assert loaded_after(code, str(project.root), ("curation.checks", "curation.mask")) == ["curation.mask"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import subprocess
@@ -64,13 +63,6 @@ def test_a_machine_that_trains_gets_the_files_of_the_wheel(dist, tmp_path):
         assert {name: built.read(name) for name in built.namelist() if ".dist-info" not in name} == {
             name: sent.read(name) for name in sent.namelist() if ".dist-info" not in name
         }
-
-
-def test_python_m_rung_takes_no_folder_for_a_package(traps):
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "rung", "status", "--json"], cwd=traps, capture_output=True, text=True
-    )
-    assert done.returncode == 2 and json.loads(done.stdout)["error"]["hint"] == "rung init"
 
 
 def test_data_travels(dist):
