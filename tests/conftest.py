@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from forks import REAL, ROOT, stand_in
 from hypothesis import HealthCheck, settings
+from llamas import tiny  # noqa: F401
 from loopback_server import Loopback, serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a hub that is named is not waited for; tests of that take it away

@@ -5,12 +5,12 @@ import time
 from datetime import date
 
 import pytest
-from hosted_replies import HELLO, client, completion, message
+from hosted_replies import HELLO, client, completion, failure, message
 
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
-from chat.hosted import Hosted, settled
+from chat.hosted import settled
 from chat.prices import TokenPrice
 from chat.protocols import Ask, ChatError, Reply
 from workspace.errors import RungError
@@ -28,12 +28,6 @@ pytestmark = pytest.mark.usefixtures("keys")
 @pytest.fixture(params=["anthropic", "openai"])
 def provider(request):
     return str(request.param)
-
-
-def failure(model: Hosted) -> ChatError:
-    with pytest.raises(ChatError) as caught:
-        model.answer([HELLO])
-    return caught.value
 
 
 def test_an_answer_a_refusal_a_cut_and_nothing(provider, loopback):

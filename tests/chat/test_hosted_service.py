@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from hosted_replies import HELLO, claude_batch, client, message
+from hosted_replies import HELLO, claude_batch, client, failure, message
 
 from chat.batching import Batches, sent_batches
 from chat.claude import Claude
-from chat.hosted import Hosted
 from chat.protocols import Ask, ChatError, Reply
 
 pytestmark = pytest.mark.usefixtures("keys")
@@ -39,13 +38,7 @@ def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback):
     assert (reply.text, reply.stopped, len(loopback.requests)) == ("Long.", "end", 3)
     assert loopback.requests[0][3]["stream"] is True
     loopback.script[:] = [(200, events(*whole[:3]), sse)]
-    assert "cut off" in str(failure_of(client("anthropic", loopback.url), long))
-
-
-def failure_of(model: Hosted, ask) -> ChatError:
-    with pytest.raises(ChatError) as caught:
-        model.answer([ask])
-    return caught.value
+    assert "cut off" in str(failure(client("anthropic", loopback.url), long))
 
 
 def test_the_long_static_part_is_marked_for_the_cache_and_its_tokens_are_counted(loopback):

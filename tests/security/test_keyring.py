@@ -14,7 +14,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 from warm import warm
-from works import HOSTED, answer
+from works import HOSTED, answer, refuse
 
 from chat.keys import key_of, without_keys
 from workspace.errors import RungError
@@ -32,10 +32,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     code = f"import keyring\nfor name in {names}: keyring.set_password('rung', name, {KEY!r})"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **env})
     return env
-
-
-def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
-    return 401, {"error": {"message": f"Incorrect API key provided: {request[2]['authorization'].split()[-1]}."}}
 
 
 def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else(

@@ -10,20 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from llamas import make_llama
 
 LOADERS = {
     "embedder": "from chat.local.embed import open_embedder; open_embedder(Path({0!r}))",
     "model": "from chat.local.load import load; load({0!r})",
     "tokenizer": "from training.run.base_model import load_tokenizer; load_tokenizer({0!r})",
 }
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny") / "m"
-    make_llama(folder, seed=1, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
-    return folder
 
 
 def loaded(loader: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from warm import warm
-from works import HOSTED, answer
+from works import HOSTED, answer, refuse
 
 KEYS = {name: f"planted-{name.lower()}-5f1d9c77" for name in ("RUNG_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY",
                                                               "HF_TOKEN")}  # fmt: skip
 PASSWORD = "planted-password-0c2b"
 SERVER = f"postgresql://rung:{PASSWORD}@127.0.0.1:1/rung"
-
-
-def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
-    """A server that repeats the key that it refuses, as some do."""
-    return 401, {"error": {"message": f"Incorrect API key provided: {request[2]['authorization'].split()[-1]}."}}
 
 
 def lists_of_processes() -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chat.calls import Patience
 from chat.claude import Claude
 from chat.compatible import Compatible
 from chat.hosted import CallOptions, Hosted
-from chat.protocols import Ask
+from chat.protocols import Ask, ChatError
 
 QUICK = Patience(tries=3, longest=2.0, first=0.01)
 HELLO = Ask(({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}), 16)
@@ -42,3 +44,10 @@ def client(provider: str, url: str, **options: Any) -> Hosted:
     if provider == "anthropic":
         return Claude("claude-x", base_url=url, options=made)
     return Compatible("m", base_url=url + "/v1", options=made)
+
+
+def failure(model: Hosted, ask: Ask = HELLO) -> ChatError:
+    """The error in which this ask ends."""
+    with pytest.raises(ChatError) as caught:
+        model.answer([ask])
+    return caught.value

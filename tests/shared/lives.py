@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,16 @@ def gone(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def processes(*words: str) -> list[int]:
+    """Ids of the processes whose command line has all these words."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if {word.encode() for word in words} <= set(place.read_bytes().split(b"\0")):
+                found.append(int(place.parent.name))
+    return found
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

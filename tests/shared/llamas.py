@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+from once import once
+
 
 def make_llama(folder: Path, *, seed: int = 0, **shape: Any) -> int:
     """Save one with fixed weights of this shape (`LlamaConfig`'s names) into `folder`; returns its parameters."""
@@ -21,6 +24,17 @@ def make_llama(folder: Path, *, seed: int = 0, **shape: Any) -> int:
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     return int(model.num_parameters())
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
+    wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
+
+    def make(folder: Path) -> None:
+        make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, **wide)
+
+    return once(tmp_path_factory, "tiny", make) / "tiny-llama"
 
 
 def lora(base: Path, folder: Path, **more: Any) -> None:

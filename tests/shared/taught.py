@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from clinic import made_up
 
 from curation.example import Example, chat_row
 from curation.review import open_desk
@@ -12,18 +12,12 @@ from curation.split.freeze import freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 
-SOUNDS = [a + b for a in "nprstvz" for b in "aeiou"]
 GOOD = "E10 eye both"
 
 
 def drafts(count: int, answer: str = "I think it is E11, both eyes.", seed: int = 7) -> list[Example]:
     """Drafts on questions of made-up words."""
-    chance = random.Random(seed)
-
-    def word() -> str:
-        return "".join(chance.choice(SOUNDS) for _ in range(4))
-
-    return [Example(chat_row(" ".join(word() for _ in range(6)), answer)) for _ in range(count)]
+    return [Example(chat_row(made.question, answer)) for made in made_up(count, 100 + seed, 6)]
 
 
 def teach(project: Project, settings: Settings, *, edits: int = 12, rejections: int = 6) -> dict[str, list[str]]:

@@ -57,6 +57,11 @@ def answer(_handler: Any, request: Any) -> tuple[int, Any]:
     return 200, completion(unlike(json.dumps(request[3]["messages"])))
 
 
+def refuse(_handler: Any, request: Any) -> tuple[int, Any]:
+    """A server that repeats the key that it refuses, as some do."""
+    return 401, {"error": {"message": f"Incorrect API key provided: {request[2]['authorization'].split()[-1]}."}}
+
+
 @pytest.fixture(scope="session")
 def stages(forked: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """`stages(name, url)`: the folder of a project at that stage, made once by the commands themselves."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import in_shell
 import pytest
 from counting import Words
-from llamas import lora, make_llama
+from llamas import lora
 from once import once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -110,17 +110,6 @@ def cleared(ready: Project, settings: Settings, planned):
     from training.gates.clearance import grant
 
     return grant(ready, settings, planned, by="sam")
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A Llama of two narrow layers with fixed random weights and the embedded model's tokenizer: quick to train."""
-    wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
-
-    def make(folder):
-        make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, **wide)
-
-    return once(tmp_path_factory, "tiny", make) / "tiny-llama"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import taught
 from counting import Words
 from later import dry_steps
-from lives import wait_until
+from lives import processes, wait_until
 
 from curation.example import Example, chat_row
 from training.gates.clearance import Locked, grant
@@ -308,19 +307,6 @@ SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
 Rung = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def children(folder):
-    """Processes that train in this folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"training.trials" in words and str(folder).encode() in words:
-            found.append(int(path.parent.name))
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.cold  # the parent is sent a signal
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
@@ -330,10 +316,10 @@ def test_the_child_ends_with_it_and_what_is_done_stands(rung, ready: Project, ti
     environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen(command, cwd=ready.root, env=environment, stdout=subprocess.DEVNULL)
     wait_until(lambda: len(list(read_points(folder))) >= 1)
-    assert children(folder)
+    assert processes("training.trials", str(folder))
     parent.send_signal(number)
     assert parent.wait(240) == code
-    wait_until(lambda: not children(folder))
+    wait_until(lambda: not processes("training.trials", str(folder)))
     kept = list(read_points(folder))
     done = rung(*SWEEP, "--json", timeout=600)
     assert done.returncode == 0, done.stderr

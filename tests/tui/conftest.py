@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 import pytest
 from hosted_replies import completion
-from llamas import make_llama
 from once import once
 
 from curation.example import chat_row
@@ -136,17 +135,6 @@ def held():
     yield make
     for source in made:
         source.gate.set()  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A Llama of two narrow layers with random weights and the embedded model's tokenizer."""
-    wide = {"hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 256}
-
-    def make(folder):
-        make_llama(folder / "tiny-llama", num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, **wide)
-
-    return once(tmp_path_factory, "tiny-of-screens", make) / "tiny-llama"
 
 
 class Server:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from pathlib import Path
 
 import ladder
 import pytest
 from conftest_tui import idle, on_stage, sees, text_of, until
+from lives import processes
 from vouched import rewrite
 
 from evaluation.measurement_report import Report
@@ -88,28 +87,17 @@ async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
     assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
 
 
-def dry_runs(root):
-    """Process ids of the dry runs of this project."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = place.read_bytes().split(b"\0")
-            if b"dry-run" in words and str(root).encode() in words:
-                found.append(place.parent.name)
-    return found
-
-
 @pytest.mark.cold
 async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7) as (app, pilot, screen):
         await pilot.press("x")
         await pilot.press("d")
-        await until(pilot, lambda: dry_runs(clinic.root))
+        await until(pilot, lambda: processes("dry-run", str(clinic.root)))
         assert ("x", "stop") in screen.hints()
         await pilot.press("x")
         await until(pilot, lambda: not app.jobs)
-        assert not dry_runs(clinic.root)
+        assert not processes("dry-run", str(clinic.root))
         await idle(pilot, screen)
         assert screen.message == screen.stopped
     assert not list(clinic.plans.glob("*.preflight.json"))
