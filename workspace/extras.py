@@ -44,13 +44,12 @@ def need(extra: str, module: str) -> None:
         raise _missing(extra)
 
 
-def install_command(extra: str, prefix: Path = Path(sys.prefix), origin: str | None = None) -> str:
+def install_command(extra: str, prefix: Path = Path(sys.prefix)) -> str:
     """Return the command that installs the extra here: by uv tool, by pipx, else by pip, from the program's origin.
 
-    `origin` is a file's address where no index was asked (default: what the installation noted of itself). uv
-    and pipx replace the extras of a tool, so those that their notes in `prefix` name are named again.
+    uv and pipx replace the extras of a tool, so those that their notes in `prefix` name are named again.
     """
-    source = _origin() if origin is None else origin
+    source = _origin()
     where = f" @ {source}" if source else ""
     receipt = prefix / "uv-receipt.toml"
     if receipt.is_file():

@@ -181,6 +181,8 @@ OVER_WHAT_IS_READ = (
     "data check --html rows.jsonl",
     "data check rows.jsonl --words words.txt --html words.txt",
     "advise --set task=code --report guideline.md",
+    "share -o guideline.md",
+    "share -o rung.db",
     "data import rows.jsonl --rejects rows.jsonl",
     "watch import rows.jsonl --rejects rows.jsonl",
     "data dedup other.jsonl rows.jsonl -o link.jsonl",
@@ -249,3 +251,11 @@ def test_nothing_is_written_over_what_is_read_or_where_only_stages_write(
     assert told.returncode == 2 and error["hint"], told
     assert error["where"] in line.split() if there is THERE else line.endswith(Path(error["where"]).name), told
     assert found() == before
+
+
+def test_a_page_takes_the_place_of_an_older_page_or_of_nothing(rung: Rung) -> None:
+    for start in ("", "<!doctype html>\n<title>old</title>", "\ufeff\n<HTML>old"):
+        Path("page.html").write_text(start)
+        assert rung("data", "check", "rows.jsonl", "--html", "page.html").returncode == 0
+        assert len(Path("page.html").read_text()) > 1000
+    assert rung("data", "check", "rows.jsonl", "--html", "/dev/null").returncode == 0

@@ -15,17 +15,13 @@ import in_shell
 import pytest
 from known_commands import leaves
 
-from rung.cli import main, output
+from rung.cli import output
 
 CSV = "question,team\nHow do I get a new card?,cards\nWhere is my money?,transfers\nWhat is the rate?,\n"
 
 
 def ran(folder: Any, *words: str) -> in_process.Done:
     return in_process.rung(*words, cwd=folder)
-
-
-def stage_of(folder: Any, name: str) -> Any:
-    return next(s for s in json.loads(ran(folder, "status", "--json").stdout)["stages"] if s["name"] == name)
 
 
 def test_every_command_has_both_flags_and_prints_its_result_as_json() -> None:
@@ -52,23 +48,6 @@ def test_what_changes_the_queue_is_one_document(tmp_path: Path) -> None:
     assert "/enter/" in told("review", "invite", "mo")["link"]
     assert told("review", "invite", "mo", "--revoke") == {"name": "mo", "revoked": True}
     assert told("review", "sample") == {"role": "pool", "sample": None}
-
-
-def test_status_counts_the_queue_as_review_does_also_after_a_fix(tmp_path: Path) -> None:
-    assert ran(tmp_path, "init").returncode == 0
-    words = [f"{a}{b}" for a in "bdfgklmnprst" for b in ("ari", "elo", "imu", "oro", "uba", "ysa")]
-    most = len(words)
-    asked = [f"where do {words[n % most]} and {words[n * 5 % most]} stand in {words[n // 3]}" for n in range(180)]
-    rows = [f"{question} {n},answer {n % 7}" for n, question in enumerate(asked)]
-    torn = [f"{asked[n]} {n},another answer" for n in range(0, 180, 9)]
-    (tmp_path / "rows.csv").write_text("\n".join(["question,answer", *rows, *torn]) + "\n")
-    assert ran(tmp_path, "data", "import", "rows.csv").returncode == 0
-    (sent,) = json.loads(ran(tmp_path, "data", "fix", "contradictions", "--json").stdout)
-    assert sent["action"] == "queue" and len(sent["rows"]) == 2 * len(torn)
-
-    before = stage_of(tmp_path, "review")["reason"]
-    assert ran(tmp_path, "review", "status").returncode == 0
-    assert stage_of(tmp_path, "review")["reason"] == before
 
 
 def test_quiet_leaves_results_warnings_and_errors(tmp_path: Any) -> None:
@@ -104,18 +83,6 @@ def test_tab_completes_commands_and_options(tmp_path: Path) -> None:
     assert "import" in done.stdout and "freeze" not in done.stdout, done
 
 
-def test_a_document_is_the_same_whether_its_lists_are_held_or_made_as_it_is_written(capsys: Any) -> None:
-    entries = [{"a": "x\ny", "b": [1, {"c": []}]}, {"é": None}, 3, [], "\\n"]
-    held: dict[str, Any] = {"first": 1, "list": entries, "none": [], "inner": {"a": [1, 2]}, "last": "ü"}
-    output.emit(held)
-    text = capsys.readouterr().out
-    assert text == json.dumps(held, ensure_ascii=False, indent=1) + "\n"
-    output.emit(held | {"list": iter(entries), "none": iter([])})
-    assert capsys.readouterr().out == text
-    output.emit({"only": iter(entries)})
-    assert json.loads(capsys.readouterr().out) == {"only": entries}
-
-
 def test_a_long_list_is_not_held_while_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path(os.devnull).open("w") as nowhere:
         monkeypatch.setattr(sys, "stdout", nowhere)
@@ -124,19 +91,6 @@ def test_a_long_list_is_not_held_while_it_is_written(monkeypatch: pytest.MonkeyP
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert most < 1 << 21, most  # held, it takes 4.5 MB
-
-
-def test_a_second_command_in_one_process_begins_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    told = []
-    for more in ((), ("--verbose",), (), ("--quiet",), ()):
-        monkeypatch.setattr("sys.argv", ["rung", "why", "nothing-like-it", *more])
-        with pytest.raises(SystemExit):
-            main()
-        told.append(capsys.readouterr().err)
-    assert "Traceback" in told[1] and told[0] == told[2] == told[4]
 
 
 @pytest.mark.cold

@@ -10,9 +10,8 @@ from clinic import ANSWERS
 from in_process import rung
 from rows_in_files import lines, row, text
 
-from evaluation.verdict.compare import minimum_detectable
 from rung.status.stages import after_run
-from rung.text.power_text import DISCORDANT, SmallestGain
+from rung.text.power_text import SmallestGain
 from training.runs import RunRecord
 
 
@@ -76,13 +75,6 @@ def test_what_follows_a_run(state, objective, command):
     assert after_run(run).command == command
 
 
-@pytest.mark.parametrize("gain", [0.08, 0.1, 0.15, 0.2, 0.3])
-def test_the_proposed_items_show_the_gain_and_one_fewer_does_not(gain: float) -> None:
-    wanted = SmallestGain(60, 4000, 0.05, gain).wanted
-    assert minimum_detectable(wanted, 0.0, 0.05, discordant=DISCORDANT) <= gain
-    assert minimum_detectable(wanted - 1, 0.0, 0.05, discordant=DISCORDANT) > gain
-
-
 def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     size = SmallestGain(60, 2000, 0.05, 0.1)
     share = size.proposal()["share"]
@@ -93,12 +85,6 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert SmallestGain(60, 2000, 0.05, 0.04).wanted is None
     (line,) = SmallestGain(2000, 9000, 0.05, 0.1).lines()
     assert "20%" in line
-
-
-def test_groups_are_told_where_items_hang_together():
-    told = list(SmallestGain(200, 0, 0.05, 0.1, "customer").lines())
-    assert "customer" in told[1] and "--power" in told[1]
-    assert not any("--power" in line for line in SmallestGain(200, 0, 0.05, 0.1).lines())
 
 
 def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(tmp_path, monkeypatch):
@@ -146,32 +132,3 @@ def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
         named_rows = [word for each in wrong for word in ("--keep", each)]
         assert wrong[0] in rung("data", "fix", "contradictions", *named_rows, cwd=tmp_path, code=2).stderr
     assert "--keep" in rung("data", "fix", "leaks", "--keep", "r-000001", cwd=tmp_path, code=2).stderr
-
-
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
-    rung("data", "freeze", cwd=folder, code=0)
-    (folder / "answers.toml").write_text(ANSWERS)
-    rung("advise", cwd=folder, code=0)
-    file = folder / "datasets/v001/train.jsonl"
-    file.unlink() if gone else file.write_bytes(file.read_bytes()[1:])
-    stage = stages(folder)["next"]
-    assert (stage["name"], stage["state"]) == ("dataset", "needs_you") and "train.jsonl" in stage["reason"]
-    checks = json.loads(rung("doctor", "--json", cwd=folder).stdout)["checks"]
-    assert [(c["ok"], "train.jsonl" in c["fact"]) for c in checks if c["name"] == "v001"] == [(False, True)]
-    assert wanted(folder) == "rung data freeze"
-    rung("data", "freeze", cwd=folder, code=0)
-    assert wanted(folder) == "rung baseline"
-
-
-def test_a_policy_that_asks_for_more_is_seen_at_once(folder, monkeypatch):
-    assert stages(folder)["review"]["state"] == "done"
-    monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
-    assert stages(folder)["review"]["state"] == "needs_you"
-
-
-def test_a_manifest_that_names_another_version_ends_no_status(folder):
-    rung("data", "freeze", cwd=folder, code=0)
-    manifest = folder / "datasets/v001/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"v001"', '"v009"'))
-    assert rung("status", "--json", cwd=folder, code=0).stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shlex
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from typing import Any
 import in_process
 import pytest
 
-from rung.cli.output import ProgressLine, complain, manner
+from rung.cli.output import ProgressLine, complain
 from rung.cli.train import LiveLine
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,12 +33,6 @@ def project(run: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("ref", ["W-001", "W-001:17", "E-001:41", "r-000001", "L-001", "leakage"])
-def test_a_thing_of_a_project_is_asked_for_outside_of_one(run: Run, ref: str) -> None:
-    code, out, told = run("why", ref)
-    assert (code, out) == (2, "") and ref in told and told.endswith("-> rung init\n")
-
-
 @pytest.mark.parametrize("words", [("why", "r-000001"), ("why", "rows.jsonl:3"), ("status",), ("doctor",)])
 def test_looking_makes_no_database(project: Path, run: Run, words: tuple[str, ...]) -> None:
     run(*words)
@@ -55,29 +47,6 @@ def test_problems_of_a_kind_in_a_score_file_are_counted(run: Run, tmp_path: Path
     assert code == 2 and len(told.splitlines()) == 2 * 4 + 1 and told.count("7 more") == 2 and "line 20" in told
     problems = json.loads(run("verdict", "--scores", "s.jsonl", "--json")[1])["error"]["problems"]
     assert [each["where"] for each in problems] == [f"s.jsonl line {n}" for n in range(1, 21)]
-
-
-def test_a_changed_answer_is_shown_as_an_answer(project: Path, run: Run) -> None:
-    run("advise", "--set", "examples=1", "--set", "citations=false")
-    out = run("advise", "--what-if", "citations=true", "--what-if", "examples=0")[1]
-    changed = {words[0]: words[1:] for line in out.splitlines() if "->" in (words := line.split())}
-    assert (changed["citations"], changed["examples"]) == (["false", "->", "true"], ["1", "->", "0"])
-
-
-def test_a_command_that_is_offered_can_be_pasted(project: Path, run: Run) -> None:
-    (project / "my rows.jsonl").write_text('{"text": "a b c"}\n')
-    for words, named in ((("dedup", "my rows.jsonl", "-o"), "my out.jsonl"), (("check",), "my rows.jsonl")):
-        assert shlex.split(run("data", *words, named)[1].splitlines()[-1])[-1] == named
-
-
-def test_a_plan_says_what_it_needs_before_a_tokenizer_is_loaded(
-    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("training.run.base_model.PlanTokenizer", lambda base: pytest.fail("it was loaded"))
-    for missing in ("rung advise", "rung data freeze"):
-        code, out, _ = run("plan", "--json")
-        assert (code, json.loads(out)["error"]["hint"]) == (1, missing)
-        run("advise", "--set", "task=chat")
 
 
 @pytest.mark.parametrize(
@@ -142,16 +111,6 @@ def test_a_line_that_goes_on_below_remarks_is_drawn_by_one_thread(monkeypatch: p
     line(9, 9)
 
 
-def test_quiet_watches_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", heard)
-    monkeypatch.setattr(manner, "quiet", True)
-    line = LiveLine("R-001", every=0.0)
-    line.show(STEP)
-    line.show({**STEP, "kind": "validation", "best_step": 3})
-    assert heard.getvalue() == ""
-
-
 def test_signs_that_a_terminal_has_not_are_written_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     from rung.cli.output import never_fail_on_text, say
 
@@ -164,12 +123,3 @@ def test_signs_that_a_terminal_has_not_are_written_as_its_own(monkeypatch: pytes
         stdout.buffer.getvalue()
         == rb"+ decision  x dataset  o open  ~ running  > here  |-o-|  5 \u2013 7  \xe4" + b"\n"
     )  # type: ignore[attr-defined]
-
-
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    """A shell that stands in a project which somebody moved or removed."""
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    words = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -P -m rung status --json'
-    told = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
-    assert told.returncode == 2 and json.loads(told.stdout)["error"]["hint"], told.stderr

@@ -17,8 +17,7 @@ from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
 from rung.start import FILES, PROMPT_FILE, start_project
-from rung.status.facts import read_facts
-from rung.status.stages import read_status, status_of
+from rung.status.stages import read_status
 from rung.text.power_text import SmallestGain
 from rung.why import answer
 from workspace.errors import RungError
@@ -89,14 +88,6 @@ def test_a_prompt_that_a_person_wrote_stays(tmp_path):
     assert drafted == [] and (project.prompts / "prompt.md").read_text() == "Mine.\n"
 
 
-def test_a_new_project_waits_for_answers_and_locks_the_rest(tmp_path):
-    start_project(tmp_path)
-    status = read_status(Project(tmp_path))
-    assert [stage.state for stage in status.stages] == ["open", "locked", "open", *["locked"] * 7]
-    assert status.next.name == "Questions"
-    assert all(stage.reason for stage in status.stages)
-
-
 @pytest.mark.cold
 def test_on_a_terminal_advise_opens_the_questions(tmp_path):
     start_project(tmp_path)
@@ -116,18 +107,6 @@ def test_on_a_terminal_advise_opens_the_questions(tmp_path):
     os.close(leader)
 
 
-def test_status_follows_the_answers(tmp_path):
-    start_project(tmp_path)
-    (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "untried"\n')
-    assert read_status(Project(tmp_path)).stage("Advice").state == "open"
-    assert rung("advise", cwd=tmp_path).returncode == 0
-    assert read_status(Project(tmp_path)).stage("Advice").state == "done"
-    (tmp_path / "answers.toml").write_text('task = "extraction"\nprompting = "untried"\n')
-    changed = read_status(Project(tmp_path)).stage("Advice")
-    assert changed.state == "open"
-    assert "changed" in changed.reason
-
-
 def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     start_project(tmp_path)
     (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "weak_effort"\nclassifier = "works"\n')
@@ -138,75 +117,13 @@ def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     assert "classifier" in rung("share", cwd=tmp_path).stdout.splitlines()[0]
 
 
-def test_without_a_terminal_rung_prints_the_status(tmp_path):
-    start_project(tmp_path)
-    assert rung(cwd=tmp_path).stdout == rung("status", cwd=tmp_path).stdout
-
-
-def test_doctor_names_what_is_here(tmp_path):
-    document = json.loads(rung("doctor", "--json", cwd=tmp_path).stdout)
-    names = [check["name"] for check in document["checks"]]
-    assert names[:2] == ["rung", "llm"]
-    assert "model" in names
-
-
-def test_why_knows_rules_and_says_when_it_knows_nothing(tmp_path):
-    done = rung("why", "leekage", cwd=tmp_path)
-    assert done.returncode == 2 and '"leakage"' in done.stderr
-
-
 def test_why_takes_an_answer_with_its_value(tmp_path):
     assert rung("why", "task=chat", cwd=tmp_path).stdout == rung("why", "task", cwd=tmp_path).stdout
-
-
-@pytest.mark.parametrize(
-    ("rows", "role", "told", "imports"),
-    [
-        (4, "pool", 4, True),
-        (40, "pool", 4, True),
-        (4, "test", 4, True),
-        (90, "test", 90, False),
-        (120, "test", 120, False),
-    ],
-)
-def test_a_test_set_that_can_be_frozen_is_told_with_what_it_can_show(tmp_path, rows, role, told, imports):
-    started = start_project(tmp_path).project
-    started.settings_file.write_text('[review]\npool = "trust"\n')
-    with open_store(started, load_settings(started.settings_file)) as store:
-        store.add([Example({"prompt": f"{n} {n * 7919} {n * 31}", "completion": "c"}) for n in range(rows)], role=role)
-    stage = read_status(started).stage("Dataset")
-    assert re.findall(r"\d+", stage.reason) == [str(told)] and len(stage.reason) <= 50, "in 80 columns"
-    assert stage.state == ("needs_you" if (rows, role) == (4, "pool") else "open")
-    assert stage.next.startswith("import") == imports
 
 
 def test_too_few_is_what_the_freeze_works_out():
     assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None
     assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None
-
-
-ANSWERS = """
-task = "extraction"
-examples = 562
-team = "part_time"
-
-[answered.examples]
-by = "rung"
-at = "2026-11-27T19:09:20+00:00"
-from = "measured"
-
-[answered.latency]
-by = "sam"
-at = "2026-11-27T19:09:20+00:00"
-from = "said"
-"""
-
-
-def test_measured_answers_are_told_apart(tmp_path: Path) -> None:
-    start_project(tmp_path)
-    (tmp_path / "answers.toml").write_text(ANSWERS)
-    stage = status_of(read_facts(Project(tmp_path))).stage("Questions")
-    assert re.findall(r"\d+", stage.reason) == ["3", "1", "1"], "answered, not known, measured"
 
 
 ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
