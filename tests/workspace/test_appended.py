@@ -36,14 +36,6 @@ def test_half_a_line_is_passed_over_and_the_next_takes_its_place(tmp_path: Path)
         assert numbers(path) == [1, 3] and not is_cut(path)
 
 
-def test_a_first_line_that_was_cut_leaves_an_empty_file(tmp_path: Path) -> None:
-    path = tmp_path / "said.jsonl"
-    path.write_bytes(b'{"n": 1, "text": "' + b"x" * 3_000_000)
-    assert numbers(path) == [] and is_cut(path)
-    append_lines(path, [{"n": 4}])
-    assert path.read_bytes() == b'{"n": 4}\n'
-
-
 def test_damage_is_named_with_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "said.jsonl"
     path.write_bytes(b'{"n": 1}\n\x00\x00\n[]\n{"m": 2}\n{"n": 5}\n')

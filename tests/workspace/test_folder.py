@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from curation.split.manifest import newest_dataset
-from training.runs import RunRecord, read_runs
-from workspace.artefact import read_artefact, write_artefact
+from training.runs import RunRecord
+from workspace.artefact import read_artefact
 from workspace.errors import InputError
 from workspace.folder import Project, newest, next_id, oldest_first
 
@@ -41,12 +41,3 @@ def test_a_file_that_is_no_artefact_is_told_without_a_place_in_it(tmp_path: Path
         with pytest.raises(InputError) as told:
             read_artefact(path, RunRecord)
         assert told.value.problems[0].text.startswith(said)
-
-
-def test_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
-    for name in ("R-1000", "R-999"):
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        told = {"plan": "P-001", "plan_sha256": "", "clearance_sha256": "", "dataset": "v001", "base": "x", "steps": 1}
-        run = RunRecord(id=name, method="lora", state="finished", **told)
-        write_artefact(tmp_path / "runs" / name / "run.json", run)
-    assert [run.id for run in read_runs(Project(tmp_path))] == ["R-999", "R-1000"]

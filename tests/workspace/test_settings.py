@@ -34,35 +34,12 @@ def test_every_section_is_read_from_the_environment(file: Path, section: str) ->
     assert error.value.where == name
 
 
-def test_the_environment_outranks_the_file(file: Path) -> None:
-    file.write_text('[bigger_model]\nbase = "one"\n[evaluation]\nmargin = 0.1\n')
-    found = load_settings(
-        file, {"RUNG_BIGGER_MODEL__BASE": "other", "RUNG_EVALUATION__ARMS": '["base"]', "RUNG_X": "y"}
-    )
-    assert (found.bigger_model.base, found.evaluation.margin, found.evaluation.arms) == ("other", 0.1, ("base",))
-
-
-def test_all_faults_are_told_with_their_lines_in_the_order_of_the_file(file: Path) -> None:
-    file.write_text('[review]\npol = "all"\n[evaluation]\nmargin = "x"\nmetrc = "f1"\n')
-    with pytest.raises(InputError) as error:
-        load_settings(file, {"RUNG_MODEL__THREADS": "many"})
-    threads, pol, margin, metrc = error.value.problems
-    assert threads.where == "RUNG_MODEL__THREADS"
-    assert [p.where for p in (pol, margin, metrc)] == ["rung.toml line 2", "rung.toml line 4", "rung.toml line 5"]
-    assert '"pool"' in pol.text and margin.found == "x" and "number" in margin.expected
-
-
 @pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "1" * 5000, "a = ", '"\x00"', "x = 1\nx = 2"])
 def test_what_is_no_toml_is_said(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InputError) as error:
         load_settings(file, {})
     assert error.value.where.startswith("rung.toml")
-
-
-def test_a_number_of_thousands_of_digits_in_the_environment_is_told_as_its_fault(file: Path) -> None:
-    with pytest.raises(InputError, match=r"^RUNG_DATASET__SEED: "):
-        load_settings(file, {"RUNG_DATASET__SEED": "1" * 5000})
 
 
 def test_numbers_that_no_store_holds_are_told(file: Path) -> None:
