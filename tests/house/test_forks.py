@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -61,21 +59,3 @@ def test_what_a_fork_cannot_take_over_becomes_an_interpreter(tmp_path: Path, bef
         reads.stdin.close()
         assert reads.wait() == 0
     assert (tmp_path / "rung.db").is_file()
-
-
-@pytest.mark.parametrize(("option", "forks"), [(["-X", "fork"], True), ([], False)])
-def test_code_of_a_test_runs_in_a_fork_where_it_asks_for_one(tmp_path: Path, option: list[str], forks: bool) -> None:
-    code = "import json, os, sys; print(json.dumps([sys.argv, os.getcwd(), os.getppid(), __name__])); sys.exit(7)"
-    child = subprocess.Popen([sys.executable, "-P", *option, "-c", code, "a"], cwd=tmp_path, stdout=subprocess.PIPE)
-    said = json.loads(child.communicate()[0])
-    assert (child.returncode, said[0], said[1], said[3]) == (7, ["-c", "a"], str(tmp_path), "__main__")
-    assert (said[2] != os.getpid()) == forks
-
-
-def test_a_fork_keeps_the_limit_of_file_size(tmp_path: Path) -> None:
-    code = "import os; f = open('big', 'wb'); f.write(b'x' * 5000); f.close()"
-    command = ["bash", "-c", 'ulimit -f 2; exec "$@"', "--", sys.executable, "-P", "-X", "fork", "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (
-        done.returncode == 1 and os.strerror(errno.EFBIG) in done.stderr and (tmp_path / "big").stat().st_size == 2048
-    )

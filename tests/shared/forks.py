@@ -3,7 +3,7 @@
 `stand_in` puts a small program in the place of `sys.executable`. For `-m rung` and the product's other programs it asks
 a waiting process for a fork; the fork takes over the caller's folder, environment, streams and open files, and runs the
 module as Python does; `-X fork -c CODE`, which Python itself takes for `-c CODE`, asks the same for code of a test.
-Anything else (another module, an option of Python, a terminal, a limit other than of file size, another account, a
+Anything else (another module, an option of Python, a terminal, another limit, another account, a
 variable that counts as Python starts) becomes the real interpreter. What a fork had to import, the waiting process
 imports after it: the next one finds it there. A test marked `cold` starts real interpreters.
 """
@@ -21,7 +21,6 @@ import itertools
 import logging
 import marshal
 import os
-import resource
 import runpy
 import select
 import signal
@@ -43,7 +42,6 @@ COUNTS = ("PYTHON", "LC_", "LANG", "LD_", "HF_", "TRANSFORMERS_", "XDG_CACHE", "
 """How the variables begin that are read as a process starts or as a module is imported, or that ask for a parent."""
 HEEDED = ("PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_KEYRING_BACKEND")
 """Those of them that a fork heeds, or that are read later."""
-FILE_SIZE = "Max file size"
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
 """Variables that the program sets before it imports models: the waiting process has them from the start."""
 
@@ -235,7 +233,7 @@ def become(caller: socket.socket, room: Path) -> NoReturn:
     files.frombytes(b"".join(data for _, _, data in rights))
     with caller.makefile("rb") as said:
         given = marshal.loads(said.read(int.from_bytes(size, "little")))
-    if comparable(given["state"]) != comparable(state()) or counting(given["env"]) != counting(dict(os.environ)):
+    if given["state"] != state() or counting(given["env"]) != counting(dict(os.environ)):
         caller.sendall(bytes(4))
         os._exit(0)
     caller.sendall(os.getpid().to_bytes(4, "little"))
@@ -256,11 +254,6 @@ def state() -> list[Any]:
         return [limits.read(), spaces, [line for line in status if line.startswith(("Uid", "Gid", "CapEff"))]]
 
 
-def comparable(state: list[Any]) -> list[Any]:
-    """The same without the limit of file size, which a fork does take over."""
-    return [[line for line in state[0].splitlines() if not line.startswith(FILE_SIZE)], *state[1:]]
-
-
 def counting(environment: dict[str, str]) -> dict[str, str]:
     counts = {name: value for name, value in environment.items() if name.startswith(COUNTS) and name not in HEEDED}
     return {**QUIET, **counts}
@@ -275,9 +268,6 @@ def take_over(given: dict[str, Any], files: array.array[int]) -> None:
         os.dup2(file, number)
         os.close(file)
     os.umask(given["mask"])
-    line = next(line for line in given["state"][0].splitlines() if line.startswith(FILE_SIZE))
-    soft, hard = (resource.RLIM_INFINITY if limit == "unlimited" else int(limit) for limit in line.split()[3:5])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     environment = given["env"]
     os.environ.clear()
     os.environ.update(environment)
