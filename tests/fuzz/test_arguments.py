@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from in_process import rung
 from known_commands import leaves
-
-from rung.cli import main
 
 LEFT_OUT = {"demo", "mcp", "serve", "watch", "train", "baseline", "evaluate", "judge", "generate", "score"}
 """Commands that load a model, serve, or wait for ever; their arguments have tests of their own."""
@@ -38,22 +35,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "rung.toml").write_text("")
     (tmp_path / "p" / "rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
-    monkeypatch.chdir(tmp_path / "p")
+    monkeypatch.setattr(sys, "stdin", None)
     monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "p"
-
-
-def ends_well(words: list[str]) -> None:
-    out, err = io.StringIO(), io.StringIO()
-    before = sys.argv, sys.stdin
-    sys.argv, sys.stdin = ["rung", *words], io.TextIOWrapper(io.BytesIO(b""))
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
-            main()
-    finally:
-        sys.argv, sys.stdin = before
-    assert left.value.code in (0, 1, 2, None), (words, err.getvalue()[-1500:])
 
 
 @pytest.mark.parametrize("examples", [10, pytest.param(400, marks=pytest.mark.slow)])
@@ -61,7 +46,7 @@ def test_any_words_end_well(examples: int, project: Path) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=examples < 99)
     @given(orders())
     def run(words: list[str]) -> None:
-        os.chdir(project)
-        ends_well(words)
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
+        assert rung(*words, cwd=project).returncode in (0, 1, 2), words
 
     run()

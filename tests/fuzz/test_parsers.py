@@ -94,15 +94,6 @@ def odd_values(draw: Any, line: bytes) -> bytes:
     return json.dumps(value).encode()
 
 
-def rows_in(name: str) -> Callable[[Path, bytes], object]:
-    def read(folder: Path, data: bytes) -> object:
-        path = folder / name
-        path.write_bytes(data)
-        return [str(row) for row in read_rows(path, "auto", unanswered=True)]
-
-    return read
-
-
 def file_in(name: str, parse: Callable[[Path], object]) -> Callable[[Path, bytes], object]:
     def read(folder: Path, data: bytes) -> object:
         path = folder / name
@@ -111,6 +102,10 @@ def file_in(name: str, parse: Callable[[Path], object]) -> Callable[[Path, bytes
         return parse(path)
 
     return read
+
+
+def rows_in(name: str) -> Callable[[Path, bytes], object]:
+    return file_in(name, lambda path: [str(row) for row in read_rows(path, "auto", unanswered=True)])
 
 
 TABLE = b'question,answer\n"a, b",c\nd,e\n'
@@ -137,29 +132,18 @@ PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = 
 }  # fmt: skip
 
 
-def parses(name: str, folder: Path, data: bytes) -> None:
-    read, _ = PARSERS[name]
-    try:
-        read(folder, data)
-    except RungError as error:
-        assert error.message.strip()
-
-
+@pytest.mark.parametrize("examples", [30, pytest.param(3000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PARSERS)
-def test_a_parser_reads_or_says_what_is_wrong(name: str, tmp_path: Path) -> None:
-    examine(name, tmp_path, 4 if name == "rules" else 30)
+def test_a_parser_reads_or_says_what_is_wrong(name: str, examples: int, tmp_path: Path) -> None:
+    read, sound = PARSERS[name]
+    count = 4 if (name, examples) == ("rules", 30) else examples
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PARSERS)
-def test_a_parser_reads_or_says_what_is_wrong_at_length(name: str, tmp_path: Path) -> None:
-    examine(name, tmp_path, 3000)
-
-
-def examine(name: str, folder: Path, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=examples < 99)
-    @given(hurt(PARSERS[name][1]))
+    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), derandomize=count < 99)
+    @given(hurt(sound))
     def run(data: bytes) -> None:
-        parses(name, folder, data)
+        try:
+            read(tmp_path, data)
+        except RungError as error:
+            assert error.message.strip()
 
     run()
