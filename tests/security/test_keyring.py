@@ -16,7 +16,7 @@ from keyring.errors import KeyringLocked
 from warm import warm
 from works import HOSTED, answer, refuse
 
-from chat.keys import key_of
+from chat.keys import key_of, without_keys
 from workspace.errors import RungError
 
 KEY = "planted-in-the-keyring-77ac01"
@@ -102,3 +102,9 @@ def test_a_keyring_that_cannot_be_read_is_no_empty_one(said: str, told: str, mon
     finally:
         keyring.set_keyring(before)
     assert refused.value.where == "RUNG_API_KEY" and told in refused.value.message
+
+
+def test_a_key_is_hidden_and_a_short_word_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNG_API_KEY", "12345678")
+    monkeypatch.setenv("OPENAI_API_KEY", "bad key")
+    assert without_keys("bad key: 12345678").endswith("key: [KEY]")

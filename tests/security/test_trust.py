@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -11,16 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from later import openai
 from warm import Done, warm
 from works import answer
 
 from chat.claude import Claude
 from chat.compatible import Compatible
-from chat.keys import key_for
+from chat.keys import key_for, only_for
 from training.release.gguf import serving
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings, load_settings
-from workspace.trust import claims, trust
+from workspace.trust import claims, demand_store, trust
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ORG_ID", "RUNG_API_KEY", "HF_TOKEN")
 PLANTED = {name: f"planted-{name.lower()}" for name in KEYS}
@@ -144,6 +146,20 @@ def test_a_key_never_travels_in_clear_text(monkeypatch: pytest.MonkeyPatch) -> N
         Claude("m", base_url="http://api.anthropic.com")
 
 
+@pytest.mark.parametrize(
+    ("host", "keep", "kept"),
+    [("api.openai.com", False, True), ("gpu.example", True, True), ("gpu.example", False, False)],
+)
+def test_what_names_an_account_goes_to_the_vendor_or_where_the_person_said(host: str, keep: bool, kept: bool) -> None:
+    address = f"https://{host}/v1"
+    client = openai.OpenAI(
+        api_key="k", base_url=address, organization="o", project="p", default_headers={"x-team": "t"}
+    )
+    only_for(client, urlsplit(address), keep_headers=keep)
+    assert (client.organization, client.project) == (("o", "p") if kept else (None, None))
+    assert ("x-team" in client.default_headers) is kept
+
+
 def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
     cloned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +254,23 @@ def test_what_names_nothing_asks_for_nothing(toml: str, asked: list[str], tmp_pa
     """rung.toml may hold anything: an empty or unreadable value is no host and no program."""
     (tmp_path / "rung.toml").write_text(toml)
     assert [claim.name for claim in claims(tmp_path)] == asked
+
+
+@pytest.mark.parametrize(
+    ("named", "used", "refused"),
+    [
+        ("postgresql://db.example/rung", "postgresql://db.example/rung", True),
+        ("postgresql://db.example/rung", "postgresql://mine.example/rung", False),
+        ("postgresql://localhost/rung", "postgresql://localhost/rung", False),
+    ],
+)
+def test_a_store_is_refused_where_rung_toml_names_it_and_it_is_elsewhere(
+    named: str, used: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "rung.toml").write_text(f'[store]\nurl = "{named}"\n')
+    with pytest.raises(Refusal) if refused else contextlib.nullcontext():
+        demand_store(tmp_path, used)
 
 
 def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, tmp_path: Path) -> None:
