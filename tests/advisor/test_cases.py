@@ -107,14 +107,3 @@ def test_the_advice_holds_on_projects_it_was_not_written_with() -> None:
     assert len(FIELDS) >= 60
     assert share["acceptable"] >= 0.9 and share["best"] >= 0.7
     assert share["forbidden"] <= 0.02 and share["next"] >= 0.92
-
-
-def test_one_answer_that_is_not_known_does_little_harm() -> None:
-    hidden = [
-        {**case, "answers": {k: v for k, v in case["answers"].items() if k != key}}
-        for case in FIELDS
-        for key in case["answers"]
-        if key != "task"
-    ]
-    share = judged(hidden)
-    assert share["acceptable"] >= 0.9 and share["forbidden"] <= 0.02 and share["next"] >= 0.88

@@ -36,20 +36,7 @@ TRAINED = {
     "gemma4_v2": '<|tool_call>call:get_weather{city:<|"|>Dublin<|"|>,days:3}<tool_call|><turn|>\n',
 }  # fmt: skip
 DROPPED = ["own", "gemma3", "llama3", "qwen2_5_vl", "cohere2", "phi3"]
-READ = [
-    "qwen2_5",
-    "qwen3",
-    "qwen3_instruct_2507",
-    "llama3_1",
-    "qwen3_5_think",
-    "qwen3_6",
-    "nemotron_3_nano",
-    "gemma4",
-    "gemma4_v2",
-    "glm4moe",
-    "gptoss",
-    "lfm2_v2",
-]
+READ = [*TRAINED, "qwen3_5_think", "qwen3_6", "nemotron_3_nano", "gemma4", "glm4moe", "lfm2_v2"]
 SPECIAL = {
     "gemma4": ["<|tool_call>", "<tool_call|>", '<|"|>', "<turn|>", "<|tool_response>"],
     "lfm2_v2": ["<|tool_call_start|>", "<|tool_call_end|>"],

@@ -215,7 +215,6 @@ def test_leaving_the_stream_ends_the_waiting(provider, loopback):
     assert time.monotonic() - started < 25
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
 def test_a_missing_key_is_said_in_plain_words(provider, monkeypatch, tmp_path):
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)

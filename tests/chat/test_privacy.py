@@ -5,27 +5,19 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from hosted_replies import HELLO, message
 
 from chat.open import open_model
 from chat.privacy import Guard, SentCalls, is_own, privacy_answers, project_guard, trains
-from chat.protocols import Ask
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import ModelSettings, PrivacySettings, Settings
 from workspace.shipped_rules import rule_file
 from workspace.trust import is_this_machine
 
-HELLO = Ask(({"role": "user", "content": "Hi"},), 8)
-ANSWER = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
-          "stop_sequence": None, "content": [{"type": "text", "text": "Hello."}],
-          "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
-
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Project:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    monkeypatch.setenv("OPENAI_API_KEY", "test")
-    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+def project(tmp_path, keys) -> Project:
     return Project(tmp_path)
 
 
@@ -34,7 +26,7 @@ def claude(url="") -> ModelSettings:
 
 
 def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback):
-    loopback.say((200, ANSWER))
+    loopback.say((200, message()))
     model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
     came = []
     with pytest.raises(Refusal):
@@ -46,7 +38,7 @@ def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback):
 
 def test_own_hosts_and_this_machine_are_free(project: Project, loopback):
     project.answers_file.write_text('privacy = "no_external_api"\n')
-    loopback.say((200, ANSWER))
+    loopback.say((200, message()))
     own = Settings(privacy=PrivacySettings(own_hosts=(loopback.url.removeprefix("http://"),)))
     assert open_model(claude(loopback.url), guard=project_guard(project, own)).answer([HELLO])[0].text == "Hello."
     here = ModelSettings(base="m", provider="openai", base_url=loopback.url + "/v1")
