@@ -11,12 +11,13 @@ from hosted_replies import client, completion, message
 
 from chat.local.embedded import embedded_folder
 from chat.local.model import LocalModel
-from chat.local.prompt import is_read, read_answer, render
+from chat.local.prompt import is_read, read_answer
 from chat.protocols import Ask
 from chat.thinking import marks_of
 from chat.tool_calls import parted, with_calls
 from curation.example import Example
-from training.run.base_model import PlanTokenizer, load_tokenizer
+from training.plan.planning import token_length
+from training.run.base_model import PlanTokenizer
 from training.run.tokens import IGNORED, tokenise
 from workspace.errors import RungError
 
@@ -47,8 +48,13 @@ SPECIAL = {
 
 
 @pytest.fixture(scope="module")
-def base():
-    return load_tokenizer(str(embedded_folder()))
+def plan():
+    return PlanTokenizer(str(embedded_folder()))
+
+
+@pytest.fixture
+def base(plan):
+    return plan.tokenizer
 
 
 @pytest.fixture
@@ -73,10 +79,13 @@ def row(arguments, text=None, **more):
 
 @pytest.mark.parametrize("family", TRAINED)
 @pytest.mark.parametrize("arguments", ['{"city": "Dublin", "days": 3}', {"city": "Dublin", "days": 3}])
-def test_the_trained_tokens_are_the_call_and_nothing_else(with_template, family, arguments):
+def test_the_trained_tokens_are_the_call_and_nothing_else_and_a_plan_counts_as_many(
+    plan, with_template, family, arguments
+):
     tokenizer = with_template(family)
     tokens = tokenise(tokenizer, 1, row(arguments), None)
     trained = [token for token, label in zip(tokens.ids, tokens.labels, strict=True) if label != IGNORED]
+    assert token_length(plan, row(arguments), None) == len(tokens.ids)
     assert tokenizer.decode(trained).lstrip("\n") == TRAINED[family].lstrip("\n"), "some tokens join a line break"
 
 
@@ -104,21 +113,6 @@ def test_a_template_made_for_texts_of_json_gets_them(base, monkeypatch):
     monkeypatch.setattr(base, "chat_template", template)
     tokens = tokenise(base, 1, row({"city": "Dublin"}), None)
     assert base.decode(tokens.ids).endswith('<assistant>get_weather({"city": "Dublin"})')
-
-
-def test_the_length_of_a_row_counts_its_tools_and_its_call(with_template):
-    from training.plan.planning import token_length
-
-    tokenizer = with_template("qwen2_5")
-    plan = SimpleNamespace(
-        count=lambda text: len(tokenizer.encode(text)),
-        render=lambda turns: render(tokenizer, turns),
-        render_whole=lambda turns, tools: PlanTokenizer.render_whole(
-            SimpleNamespace(tokenizer=tokenizer), turns, tools
-        ),  # type: ignore[arg-type]
-    )
-    example = row({"city": "Dublin"})
-    assert token_length(plan, example, None) == len(tokenise(tokenizer, 1, example, None).ids)
 
 
 @pytest.mark.parametrize("special", [False, True])
