@@ -41,7 +41,6 @@ def test_the_end_of_a_model_is_told_before_it_comes_and_ends_the_decision_after(
         first = rechecked(project, day, holds=holds)[0]
         assert (first["kind"], first["holds"]) == ("life", holds) and "rung baseline" in first["do"]
         assert all(datum in first["text"] for datum in ("gpt-4o-mini", "2027-01-14", "gpt-6-luna"))
-    assert "gpt-4o-mini" in rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project).stdout
 
 
 def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
@@ -49,8 +48,6 @@ def test_a_projects_own_table_comes_first_and_is_no_rule(project: Path) -> None:
     own = project / "rules" / "lives.toml"
     own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = 2026-11-01\n')
     assert "2026-11-01" in rechecked(project, "2026-11-25", holds=False)[0]["text"]
-    own.write_text('[[life]]\nmodel = "gpt-4o-mini"\nends = "soon"\n')
-    assert rung("advise", "--recheck", "--as-of", "2026-11-25", cwd=project).returncode == 2
 
 
 @pytest.mark.parametrize(
