@@ -129,11 +129,6 @@ def test_what_is_volunteered_is_never_an_open_question() -> None:
         assert not named & UNASKED
 
 
-def test_a_goal_that_is_met_does_not_hide_another_need() -> None:
-    decision = decide(BOOK, from_table({"prompting": "works", "citations": True}), DAY)
-    assert (decision.next_step, decision.destination) == ("rag", "rag")
-
-
 def test_an_expired_source_is_marked_and_lowers_the_evidence() -> None:
     answers = from_table({"prompting": "insufficient", "domain_behaviour": True, "output_form": "strict"})
     now, late = decide(BOOK, answers, DAY), decide(BOOK, answers, date(2040, 1, 1))

@@ -65,6 +65,7 @@ def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-
         (need().replace("[[need]]", "[[nede]]"), '"need"'),
         (need() + need(), '"team-need"'),
         (need() + need().replace("team-need", "other"), '"team-need"'),
+        (need() + need(when="nothing = 1").replace("team-need", "b"), "rules/own.toml line 11"),
         (need().replace("[[need]]", "[[need"), "TOML"),
         (need() + "unless = { task = [\"chat\", \"code\"] }\n", "team-need"),
     ],
@@ -72,10 +73,6 @@ def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-
 def test_a_broken_rule_is_named_with_its_place(tmp_path: Path, text: str, datum: str) -> None:
     message = refused(tmp_path, text)
     assert datum in message and "rules/own.toml" in message
-
-
-def test_the_line_is_that_of_the_rule(tmp_path: Path) -> None:
-    assert "rules/own.toml line 11" in refused(tmp_path, need() + need(when="nothing = 1").replace("team-need", "b"))
 
 
 def test_two_rules_that_contradict_need_an_order(tmp_path: Path) -> None:
