@@ -104,6 +104,16 @@ def test_the_end_is_the_lowest_candidate_and_the_only_one_once_it_is_settled(tab
             assert decision.destination == verdict_of(BOOK, from_table(fell_short)).destination
 
 
+@pytest.mark.parametrize("examples", ["unknown", 0, 20_000])
+@pytest.mark.parametrize("missing", [None, "prompting", "task", "model_access"])
+def test_tuning_is_settled_without_rows_only_where_a_prompt_writes_them(missing: str | None, examples: Any) -> None:
+    table = {"task": "extraction", "prompting": "works_but_costly", "cost_pressure": True, "model_access": "open"}
+    table |= {"examples": examples} | ({missing: "unknown"} if missing else {})
+    decision = decide(BOOK, from_table(table), DAY)
+    assert decision.settled is (missing is None)
+    assert missing or (decision.next_step, decision.destination) == ("fine_tune", "fine_tune")
+
+
 @RELAXED
 @given(tables(most=3))
 def test_tuning_is_never_named_as_the_end_on_three_answers(table: dict[str, Any]) -> None:
