@@ -26,7 +26,7 @@ from training.gates.clearance import Locked, admit, override
 from training.templates import yaml
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
+from workspace.settings import Settings
 
 
 def packed(project: Project, settings: Settings, plan: Path, kind: str = "trl", **more: Any) -> Bundle:
@@ -51,16 +51,23 @@ def test_the_frozen_rows_the_plan_and_the_receipt_go_along_and_the_test_set_stay
 
 
 def test_a_closed_gate_stops_the_export_and_an_override_goes_along_with_its_name(
-    ready: Project, settings: Settings, planned: Path
+    ready: Project, settings: Settings, planned: Path, tmp_path: Path
 ) -> None:
     ready.decision_file.write_text(ready.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
     with pytest.raises(Locked, match="decision"):
         packed(ready, settings, planned)
     bundle = packed(ready, settings, planned, overrides=[override("decision", "priya", "contract")])
     assert [o.by for o in bundle.clearance.overrides] == ["priya"]
-    planned.write_text(planned.read_text().replace("max_length = ", "max_length = 8000000 # "))
+    plan = planned.read_text()
+    planned.write_text(plan.replace("max_length = ", "max_length = 8000000 # "))
     machine = packed(ready, settings, planned, overrides=bundle.clearance.overrides).clearance.gates[-1]
     assert (machine.name, machine.passed) == ("machine", False), "written down and not asked"
+    planned.write_text(plan.replace("max_length = ", "max_length = 14 # "))
+    short = packed(ready, settings, planned, overrides=bundle.clearance.overrides)
+    left = short.left_out["train"]
+    assert left and len(short.rows["train"]) == 16 - len(left), "left out and listed, not cut"
+    write_export(ready, settings, short, "trl", tmp_path / "out")
+    assert ", ".join(map(str, left)) in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_an_export_takes_no_other_folder_starts_no_run_and_is_not_uploaded_against_the_privacy_answer(
@@ -82,18 +89,6 @@ def test_an_export_takes_no_other_folder_starts_no_run_and_is_not_uploaded_again
         write_export(ready, settings, bundle, "openai", tmp_path / "sent")
     assert refused.value.where == "privacy" and not (tmp_path / "sent").exists()
     write_export(ready, settings, bundle, "trl", out)
-
-
-def test_rows_over_the_length_are_left_out_and_listed_not_cut(
-    ready: Project, replan: Callable[[], Path], tmp_path: Path
-) -> None:
-    ready.settings_file.write_text(ready.settings_file.read_text() + "max_length = 14\n")
-    settings = load_settings(ready.settings_file)
-    bundle = packed(ready, settings, replan())
-    left = bundle.left_out["train"]
-    assert left and len(bundle.rows["train"]) == 16 - len(left)
-    write_export(ready, settings, bundle, "trl", tmp_path / "out")
-    assert ", ".join(map(str, left)) in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_the_command_says_how_an_export_is_run(rung: Any, ready: Project) -> None:

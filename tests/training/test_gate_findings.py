@@ -14,7 +14,7 @@ from advisor.answer_file import load_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
 from curation.split.manifest import read_manifest
-from evaluation.measurement_report import ItemOutcome, Report, read_outcomes, read_report, write_outcomes
+from evaluation.measurement_report import Report, read_outcomes, read_report, write_outcomes
 from evaluation.outcomes import unmeasured
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
@@ -39,13 +39,6 @@ def replanned(plan: Path, **recipe: Any) -> Plan:
 def rewritten(project: Project, **fields: Any) -> Report:
     """E-001's report with other fields."""
     return rewrite(project.evaluations / "E-001" / "report.json", Report, **fields)
-
-
-def answered(project: Project, change: Callable[[list[ItemOutcome]], list[ItemOutcome]]) -> None:
-    """E-001 with other outputs, which its report owns to."""
-    file = project.evaluations / "E-001" / "outputs.jsonl"
-    write_outcomes(file, change(read_outcomes(file)))
-    rewritten(project, outputs_sha256=sha256_file(file))
 
 
 def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Project, planned: Path) -> None:
@@ -105,15 +98,9 @@ def test_nothing_measured_and_measured_on_other_items(ready: Project, planned: P
     assert (none.passed, none.opener) == (None, "rung baseline")
 
 
-def test_a_report_of_another_metric_or_of_a_tuned_model(ready: Project, planned: Path) -> None:
-    rewritten(ready, metric="token_f1")
-    other = gate(ready, "baseline", planned)
-    assert "token_f1" in other.fact and "exact_match" in other.fact and other.passed is False
-    rewritten(ready, kind="run", run="R-001", metric="exact_match")
-    assert gate(ready, "baseline", planned, "E-001").passed is False
-
-
-def test_a_score_is_that_of_its_outputs_one_for_each_test_item(ready: Project, planned: Path, tmp_path: Path) -> None:
+def test_a_score_is_of_the_metric_and_of_its_outputs_one_for_each_test_item(
+    ready: Project, planned: Path, tmp_path: Path
+) -> None:
     outputs = ready.evaluations / "E-001" / "outputs.jsonl"
     outputs.rename(tmp_path / "outputs.jsonl")
     assert gate(ready, "baseline", planned).passed is False
@@ -128,8 +115,14 @@ def test_a_score_is_that_of_its_outputs_one_for_each_test_item(ready: Project, p
     assert gate(ready, "baseline", planned).passed is False
     rewritten(ready, arms=[arm for arm in arms if arm.arm == "prompt"], chosen=None)
     assert gate(ready, "baseline", planned).passed is True
-    answered(ready, lambda found: [o for o in found if (o.arm, o.split, o.item) != ("prompt", "test", 30)])
+    write_outcomes(outputs, [o for o in read_outcomes(outputs) if (o.arm, o.split, o.item) != ("prompt", "test", 30)])
+    rewritten(ready, outputs_sha256=sha256_file(outputs))
     assert "29 of 30" in gate(ready, "baseline", planned).fact
+    rewritten(ready, metric="token_f1")
+    other = gate(ready, "baseline", planned)
+    assert "token_f1" in other.fact and "exact_match" in other.fact and other.passed is False
+    rewritten(ready, kind="run", run="R-001", metric="exact_match")
+    assert "tuned model" in gate(ready, "baseline", planned, "E-001").fact
 
 
 # --- machine ------------------------------------------------------------------------------------------------------

@@ -34,49 +34,33 @@ def plan_of(project: Project, **variables) -> Plan:
     return keep_plan(project, make_plan(project, settings, Words()))[1]
 
 
-def test_an_edit_is_a_pair_and_the_draft_is_the_worse_answer(ready: Project, settings: Settings):
-    ids = taught.teach(ready, settings)
-    found = preferences_of(ready, settings, ready.datasets / "v002")
-    assert {pair.row for pair in found.items} == set(ids["edited"])
-    for pair in found.items:
-        assert pair.chosen.startswith(taught.GOOD) and pair.rejected == taught.drafts(1)[0].answer
-    assert len(found.of("validation")) == 1 and len(found.of("train")) == 11
-    assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
-
-
-def test_what_is_no_pair_is_left_out_by_name(ready: Project, settings: Settings):
+def test_an_edit_is_a_pair_its_draft_the_worse_answer_and_what_is_no_pair_is_left_out_by_name(
+    ready: Project, settings: Settings
+):
+    """No pair: a changed question, the same answer but for a space, and a draft that repeats a test item."""
+    asked = [row.question for row in load_split(ready.datasets / "v001", "test")]
+    longest = max(asked, key=lambda text: len(text.split()))
     desk = open_desk(ready, settings)
-    names = list(desk.store.add(taught.drafts(3, seed=5), role="train").ids)
+    names = list(desk.store.add(taught.drafts(2, seed=5), role="train").ids)
+    leaked = list(desk.store.add(taught.drafts(1, answer=longest, seed=9), role="train").ids)
     changed = desk.store.row(names[1]).example
     other = {**changed.row, "messages": [{"role": "user", "content": "Another question."}, changed.messages[-1]]}
     said = [
         (names[0], Ruling("edit", text="I think  it is E11, both eyes.")),
         (names[1], Ruling("edit", row=other)),
-        (names[2], Ruling("edit", text="E11 eye both")),
+        (leaked[0], Ruling("edit", text="E10 eye both")),
     ]
     decide_all(desk, "dana", said, kind="person")
     desk.store.close()
-    taught.teach(ready, settings, edits=2, rejections=0)
+    ids = taught.teach(ready, settings)
     found = preferences_of(ready, settings, ready.datasets / "v002")
-    assert list(found.left_out) == names[:2] and len(set(found.left_out.values())) == 2
-
-
-def test_a_pair_whose_draft_repeats_a_test_item_is_never_trained_on(ready: Project, settings: Settings):
-    asked = [row.question for row in load_split(ready.datasets / "v001", "test")]
-    longest = max(asked, key=lambda text: len(text.split()))
-    desk = open_desk(ready, settings)
-    leaked = list(desk.store.add(taught.drafts(1, answer=longest, seed=9), role="train").ids)
-    decide_all(desk, "dana", [(leaked[0], Ruling("edit", text="E10 eye both"))], kind="person")
-    desk.store.close()
-    taught.teach(ready, settings, rejections=0)
-    found = preferences_of(ready, settings, ready.datasets / "v002")
+    assert found.left_out.keys() == {*names, *leaked} and len(set(found.left_out.values())) == 3
     assert "test" in found.left_out[leaked[0]]
-    assert leaked[0] not in {pair.row for pair in found.items}
-
-
-def test_too_few_pairs_are_refused_with_what_to_review(ready: Project):
-    with pytest.raises(Refusal, match="0 pairs"):
-        plan_of(ready, objective="dpo")
+    assert {pair.row for pair in found.items} == set(ids["edited"])
+    for pair in found.items:
+        assert pair.chosen.startswith(taught.GOOD) and pair.rejected == taught.drafts(1)[0].answer
+    assert len(found.of("validation")) == 1 and len(found.of("train")) == 11
+    assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
 
 
 def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings):
@@ -94,6 +78,8 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
 
 
 def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings):
+    with pytest.raises(Refusal, match="0 pairs"):
+        plan_of(ready, objective="dpo")
     taught.teach(ready, settings)
     for values in (
         {"packing": "true", "method": "prefix"},
@@ -114,11 +100,14 @@ def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
         read_plan(planned)
 
 
-def test_reinforcement_takes_whole_groups_and_the_projects_metric(ready: Project):
+def test_reinforcement_takes_whole_groups_and_the_projects_metric_which_else_is_too_dear_to_choose_by(ready: Project):
     plan = plan_of(ready, objective="grpo", batch="12")
     recipe = plan.recipe
     assert (recipe.generations, recipe.batch, recipe.reward, recipe.choose_by) == (8, 16, "exact_match", "metric")
     assert recipe.answer_tokens == plan.data.answer + 8 and recipe.steps == 8 * 2
+    few, wanted = plan_of(ready), plan_of(ready, choose_by="metric").recipe
+    assert few.recipe.choose_by == "loss" and "30" in few.because["choose_by"].text
+    assert (wanted.choose_by, wanted.metric_rows) == ("metric", 4)
 
 
 def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project):
@@ -129,21 +118,11 @@ def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project):
         assert (recipe.alpha, recipe.scale) == (alpha, pytest.approx(scale))
 
 
-def test_the_metric_chooses_where_its_answers_are_affordable(ready: Project, replan):
-    few = plan_of(ready)
-    assert few.recipe.choose_by == "loss" and "30" in few.because["choose_by"].text
-    wanted = plan_of(ready, choose_by="metric")
-    assert (wanted.recipe.choose_by, wanted.recipe.metric_rows) == ("metric", 4)
-
-
 SAMPLED = ("--set", "answer_tokens=4", "--set", "generations=4", "--set", "epochs=0.3")
 
 
-def test_a_run_and_a_metric_are_told_apart():
-    assert is_run("R-007") and not is_run("chrf") and not is_run("R-") and not is_run("metrics/R-1")
-
-
 def test_only_a_finished_reward_model_rewards(ready: Project, cleared):
+    assert not any(is_run(metric) for metric in ("chrf", "R-", "metrics/R-1"))
     with pytest.raises(InputError, match="R-001"):
         reward_run(ready, "R-001")
     with pytest.raises(RungError, match="R-009"):

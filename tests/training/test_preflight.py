@@ -64,10 +64,6 @@ def measured(**found) -> DryRunFigures:
     return DryRunFigures.model_validate({**FOUND, **found})
 
 
-def texts(found, needed=1, free=2):
-    return [f"{f.level}: {f.text}" for f in _findings(measured(**found), ESTIMATE, needed, free)]
-
-
 @pytest.mark.parametrize(
     ("found", "level", "figures"),
     [
@@ -82,9 +78,10 @@ def texts(found, needed=1, free=2):
 )
 def test_each_fault_is_said_with_its_rows(found, level, figures):
     """Too little disk for the checkpoints is one."""
-    disk = {name: found.pop(name) for name in ("needed", "free") if name in found}
-    (said,) = texts(found, **disk)
-    assert said.startswith(level) and re.findall(r"\d[\d.]*\b", said) == figures.split()
+    disk = {"needed": 1, "free": 2, **found}
+    told = {name: value for name, value in found.items() if name not in ("needed", "free")}
+    (said,) = _findings(measured(**told), ESTIMATE, disk["needed"], disk["free"])
+    assert said.level == level and re.findall(r"\d[\d.]*\b", said.text) == figures.split()
 
 
 def test_time_comes_from_the_mean_and_its_span_from_the_quickest_and_the_slowest_step(planned):
@@ -184,23 +181,6 @@ def test_everything_that_is_wrong_with_a_sweep_is_said_at_once():
         parse_space(["lr=1e-4"])
 
 
-@pytest.mark.parametrize(
-    ("count", "steps", "counts", "first"),
-    [
-        (8, 400, [8, 4, 2, 1], 0.125),
-        (6, 120, [6, 3, 1], 0.25),
-        (6, 20, [6, 3], 0.5),
-        (6, 9, [6], 1.0),
-        (1, 99, [1], 1.0),
-    ],
-)
-def test_each_rung_keeps_the_better_half_and_no_rung_is_too_short(count, steps, counts, first):
-    rungs = halving(count, steps)
-    assert [rung.count for rung in rungs] == counts
-    assert rungs[0].share == first and rungs[-1].share == 1.0
-    assert all(rung.share * steps >= 8 or len(rungs) == 1 for rung in rungs)
-
-
 def test_a_loss_that_is_no_number_comes_last():
     points = [Point(trial=name, rung=0, step=8, loss=loss) for name, loss in (("a", None), ("b", 2.0), ("c", 1.0))]
     assert survivors(points, 0, 2) == ["c", "b"] and survivors(points, 0, 3)[-1] == "a"
@@ -231,6 +211,8 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
     assert high.rank == 64 and high.rslora and high.alpha == 32
     taken, whole = budget(spec)
     assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
+    halved = [(rung.count, rung.share) for rung in halving(6, 400)]
+    assert halved == [(6, 0.25), (3, 0.5), (1, 1.0)] and len(halving(6, 9)) == 1
     settings = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
     alone = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
     assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in alone.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
