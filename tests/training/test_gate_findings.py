@@ -13,9 +13,7 @@ from vouched import gate, in_log, rewrite
 from advisor.answer_file import load_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
-from curation.split.manifest import read_manifest
 from evaluation.measurement_report import Report, read_outcomes, read_report, write_outcomes
-from evaluation.outcomes import unmeasured
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
@@ -165,13 +163,6 @@ def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, plan
     assert "rag" in gate(ready, "baseline", planned).fact
     ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
     assert "few-shot" in status_of(read_facts(ready)).stage("Baselines").reason
-
-
-def test_an_arm_that_was_measured_before_and_is_gone_is_named(ready: Project, planned: Path) -> None:
-    _, report = read_report(ready, "E-001")
-    other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
-    write_artefact(ready.evaluations / "E-000" / "report.json", other)
-    assert "combined" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)
 
 
 def test_where_a_model_can_rewrite_the_prompt_that_arm_is_wanted_or_a_name(

@@ -22,6 +22,7 @@ from rung.why.explain import chain
 from training.gates.clearance import Locked, check_gates, grant
 from training.plan.plans import read_plan
 from training.release.permission import refuse_unvouched
+from workspace.artefact import write_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -123,7 +124,9 @@ def test_an_arm_whose_report_was_deleted_was_measured_all_the_same(ready: Projec
     with open_store(ready, load_settings(ready.settings_file)) as store:
         detail = {"arms": ["classical"], "test": report.test_sha256, "metric": report.metric, "sha256": "0" * 64}
         store.event("measured", "sam", "E-000", detail)
-    assert "classical" in unmeasured(ready, read_manifest(ready.datasets / "v001"), report)
+    other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
+    write_artefact(ready.evaluations / "E-000" / "report.json", other)
+    assert {"classical", "combined"} <= set(unmeasured(ready, read_manifest(ready.datasets / "v001"), report))
     with pytest.raises(Refusal) as refused:
         check_arms(ready, report)
     assert "classifier" in refused.value.hint or "classical" in refused.value.hint
