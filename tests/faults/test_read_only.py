@@ -53,19 +53,6 @@ def closed(stages: Any, loopback: Any, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["chmod", "-R", "u+w", str(root)], check=True)
 
 
-def everything(root: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
-def test_what_only_looks_works_and_leaves_no_trace(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
-    before = everything(closed)
-    done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
-    assert done.code == 0 or (words[0] == "data" and done.code == 1), done
-    assert "cannot be" not in done.out + done.err, done
-    assert everything(closed) == before
-
-
 @pytest.mark.parametrize("words", CHANGES, ids=" ".join)
 def test_what_changes_is_refused_before_anything_is_done(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
     done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))

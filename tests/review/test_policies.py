@@ -122,15 +122,6 @@ def test_the_smallest_class_comes_first(make_desk):
     assert given == ["B", "C", "B", "A", "A"]
 
 
-def test_the_random_order_is_the_same_each_time(make_desk):
-    desk = make_desk(order="random", candidates=12)
-    given = order(desk)
-    assert given != sorted(given) and sorted(given) == [f"r-{n:06d}" for n in range(1, 13)]
-    for name in given:
-        undo(desk, name, "mo")
-    assert order(desk) == given
-
-
 def test_the_guideline_names_the_reasons(make_desk, project):
     text = "# Guideline\n\n- not a reason\n\n## 3 Reasons\n\nUse one.\n\n1. wrong code\n2. no code\n\n## 4 More\n- x\n"
     assert reasons_in(text) == ("wrong code", "no code")
