@@ -52,6 +52,13 @@ def test_review_by_script(rung, told, imported, ruled, project, rows_of):
     other = told("review", "next", "--reviewer", "A")
     row = {"messages": [*other["messages"][:-1], {"role": "assistant", "content": "whole"}], "code": "X"}
     (project.root / "row.json").write_text(json.dumps(row, indent=1))
+    (project.root / "wrong.json").write_text('{"mesages": []}')
+    for wrong in (
+        ("approve", "--text-file", "new.txt"),
+        ("edit", "--text-file", "new.txt", "--row-file", "row.json"),
+        ("edit", "--row-file", "wrong.json"),
+    ):
+        rung("review", "decide", other["id"], *wrong, "--token", other["token"], "--reviewer", "A", wanted=2)
     ruled("edit", other, "--row-file", "row.json", reviewer="A")
     status = told("review", "status")
     assert status["states"]["edited"] == 1 and status["states"]["pending"] == 1
@@ -84,7 +91,9 @@ def test_decisions_by_mail(rung, told, imported, project, rows_of):
     assert all(word in clash.stdout for word in ("mo", "r-000001", "approved", "reject"))
     status = told("review", "status")
     assert [status["states"][each] for each in ("rejected", "edited", "approved")] == [1, 1, 2]
-    assert status["reviewers"][0]["name"] == "mo"
+    (mo,) = status["reviewers"]
+    assert (mo["name"], mo["decided"], mo["by_sheet"]) == ("mo", 4, 4)
+    assert (mo["minutes"], mo["rows_an_hour"], status["rows_an_hour"]) == (0, None, None), "a sheet has no pace"
     (project.root / "bad.jsonl").write_text(
         '{"id": "r-000003", "decision": "aprove"}\n{"id": "r-9", "decision": "reject"}\n'
     )

@@ -85,27 +85,22 @@ def test_a_freeze_with_nothing_changed_makes_nothing(make_desk, seed: int, count
 
 
 def test_every_line_has_its_origin_reviewer_and_decision(desk, imported):
+    """Rejected rows go, edits stay."""
     file = imported("more.jsonl", rows(2, 5), "--as", "candidates")
     desk.project.guideline_file.write_text("# Guide\n")
-    approve_all(desk)
-    done = frozen(desk)
-    told = {entry["id"]: entry for entry in done.manifest.rows}
-    assert len(told) == 82 and told["r-000082"]["source"] == f"{file}:2"
-    assert told["r-000082"]["source_sha256"] == sha256_file(desk.project.root / file)
-    for entry in done.manifest.rows:
-        assert (entry["state"], entry["reviewer"], entry["guideline"]) == ("approved", "dana", 1) and entry["decision"]
-        line = (done.folder / f"{entry['split']}.jsonl").read_text().split("\n")[entry["line"] - 1]
-        assert json.loads(line) == desk.store.row(entry["id"]).example.row
-
-
-def test_rejected_rows_go_edits_stay_and_the_manifest_says_so(desk):
     settle(desk, "dana", "reject", want="r-000001", reason="wrong answer")
     settle(desk, "dana", "edit", want="r-000002", text="another label")
     approve_all(desk)
     done = frozen(desk)
     assert [(entry["id"], entry["reason"]) for entry in done.manifest.dropped] == [("r-000001", "rejected in review")]
-    texts = [row.answer for split in ("train", "validation") for row in load_split(done.folder, split)]
-    assert "another label" in texts and len(texts) == 59
+    told = {entry["id"]: entry for entry in done.manifest.rows}
+    assert len(told) == 81 and told["r-000082"]["source"] == f"{file}:2"
+    assert told["r-000082"]["source_sha256"] == sha256_file(desk.project.root / file)
+    for entry in done.manifest.rows:
+        state = "edited" if entry["id"] == "r-000002" else "approved"
+        assert (entry["state"], entry["reviewer"], entry["guideline"]) == (state, "dana", 1) and entry["decision"]
+        line = (done.folder / f"{entry['split']}.jsonl").read_text().split("\n")[entry["line"] - 1]
+        assert json.loads(line) == desk.store.row(entry["id"]).example.row
 
 
 def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk):

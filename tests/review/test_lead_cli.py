@@ -52,16 +52,3 @@ def test_a_row_that_was_taken_out_is_not_reopened(rung, project, rows_of):
     refused = rung("review", "reopen", *rows, wanted=2).stderr
     assert rows[0] in refused and "exact duplicate" in refused and rows[1] not in refused
     rung("review", "reopen", rows[1])
-
-
-def test_decisions_by_sheet_have_no_pace(rung, told, project, rows_of):
-    (project.root / "rung.toml").write_text("[review]\nhour_usd = 60\n")
-    at_desk(project, rows_of(3))
-    rung("review", "export", "-o", "out.jsonl", "--assign", "dana")
-    sheet = project.root / "out.jsonl"
-    sheet.write_text(sheet.read_text().replace('"decision": ""', '"decision": "approve"'))
-    rung("review", "import", "out.jsonl")
-    status = told("review", "status")
-    (dana,) = status["reviewers"]
-    assert (dana["decided"], dana["by_sheet"], dana["rows_an_hour"], dana["minutes"]) == (3, 3, None, 0)
-    assert status["rows_an_hour"] is None

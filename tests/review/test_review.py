@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from deciding import take
 
@@ -59,26 +57,6 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     take_back(desk, mine.id, "mo")
     draft = take(desk, "dana").draft
     assert draft["messages"][-1]["content"] == "mine"
-
-
-def test_a_whole_row_is_checked_before_it_is_taken(make_desk):
-    desk = make_desk(candidates=1)
-    item = take(desk, "dana")
-    for ruling, named in (
-        (Ruling("edit"), "--row-file"),
-        (Ruling("edit", text="  \n"), "reject"),
-        (Ruling("edit", text="a", row={"text": "b"}), "--row-file"),
-        (Ruling("edit", row={"messages": [{"role": "assistant", "content": "a"}]}), "messages"),
-        (Ruling("edit", row={"mesages": []}), '"messages"'),
-        (Ruling("aprove"), '"approve"'),
-        (Ruling("approve", text="x"), "--text-file"),
-    ):
-        with pytest.raises(RungError) as told:
-            decide(desk, item.id, item.token, "dana", ruling)
-        assert any(named in part for part in (told.value.message, told.value.hint, told.value.where))
-    row = {**item.row, "messages": [*item.row["messages"][:1], {"role": "assistant", "content": "new"}], "note": 1}
-    assert decide(desk, item.id, item.token, "dana", Ruling("edit", row=row)).state == "edited"
-    assert json.loads(desk.store.row(item.id).payload) == row
 
 
 def test_an_unanswered_row_waits_for_an_answer(make_desk):
