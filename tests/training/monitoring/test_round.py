@@ -70,14 +70,15 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
         "error": {"message": "timeout"},
     }
     leaks = ask(test.question, "anything at all")
+    beside = ask(f"{train.question} today", "E10 eye")
     again = ask(train.question, str(train.answer))
     against = ask(train.question, "E13 nowhere")
     fixed = {**ask(train.question, "E13 nowhere"), "edit": "E19 OU"}
-    imported(house, write([*log, low, edited, failed, leaks, again, against, fixed]))
+    imported(house, write([*log, low, edited, failed, leaks, beside, again, against, fixed]))
     done = learnt(house, count=4)
     assert done.why == {"failed": 1, "edited by its user": 2, "rated low": 1} and done.rejected.total() == 0
     rest = learnt(house)
-    assert rest.why == {"not judged by anyone": 6}
+    assert rest.why == {"not judged by anyone": 7}
     assert rest.rejected == {"leaks the test set": 1, "duplicate": 1, "a row answers this already": 1}
     kept_out = {each.reason: each.evidence for each in read_not_learnt(house)}
     assert set(kept_out) == set(rest.rejected)
@@ -88,12 +89,12 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
     with open_desk(house, settings).store as store:
         near = store.links([rows[train.question].id])
         first = store.rows(state="pending")
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert [m["role"] for m in rows[fresh[6]].example.messages] == ["user", "assistant"], "the prompt is not the row's"
     assert rows[fresh[6]].source == "watch/W-001:7" and rows[fresh[6]].meta["comment"] == "call [PHONE]"
     assert rows[fresh[7]].example.answer == line_of(fresh[7]) and rows[fresh[7]].meta["answered"] == "E13 OS"
     assert not rows[fresh[8]].example.is_answered
-    assert [link.kind for link in near] == ["contradiction"]
+    assert [link.kind for link in near] == ["contradiction", "short_near"]
     assert all(row.meta["priority"] == 1 for row in first[:4])
 
 
