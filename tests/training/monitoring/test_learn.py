@@ -37,6 +37,8 @@ def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project
     assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
     assert [row.example.question for row in candidates(house).values()] == fresh[::-1], "the newest first"
     assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
+    figures = re.findall(r"\d+", status_of(read_facts(house)).stage("Data").reason)
+    assert [*figures[:2], figures[-1]] == ["9", "9", "150"], "they are no drafts in the status"
 
 
 @pytest.mark.parametrize("lack", ["failed", "cut"])
@@ -67,17 +69,6 @@ def test_two_edits_of_one_question_are_linked_for_the_reviewer(house: Project, w
     with open_store(house, load_settings(house.settings_file, {})) as store:
         links = store.links(done.queued)
     assert len(done.queued) == 2 and [link.kind for link in links] == ["contradiction"]
-
-
-def test_learnt_rows_are_no_drafts_in_the_status(house: Project, write):
-    def told():
-        figures = re.findall(r"\d+", status_of(read_facts(house)).stage("Data").reason)
-        return [*figures[:2], figures[-1]]
-
-    assert told() == ["0", "0", "150"]
-    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate(phrases(7, 91))]))
-    assert len(learnt(house, count=4).queued) == 4 and len(learnt(house).queued) == 3
-    assert told() == ["7", "7", "150"]
 
 
 def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write):
