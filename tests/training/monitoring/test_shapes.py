@@ -147,7 +147,7 @@ ITEMS = [
     {"type": "function_call", "call_id": "t-1", "name": "look_up", "arguments": '{"code": "E11"}'},
 ]
 RESULT = {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}
-JSON = ('{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}')
+PARSED = ('{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}')
 HUGE = {"input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
 CUT = {"text": "a", "finish": "length", "tool_calls": (CALL,)}
 FIELDS = [
@@ -188,9 +188,9 @@ FIELDS = [
      {"messages": [{"role": "user", "content": "42"}], "text": "7", "input_tokens": None, "output_tokens": None}),
     ({"messages": ASKED, "response": 200, "completion": "a", "output": True}, {"text": "a"}),
     *(({key: answer, "response": "a"}, {"messages": [{"role": "user", "content": answer}]})
-      for key in ("input", "prompt") for answer in JSON),
-    (generation("o-1", output=json.loads(JSON[0]), input={"note": "n", "age": 3}),
-     {"text": JSON[0], "messages": [{"role": "user", "content": '{"note": "n", "age": 3}'}]}),
+      for key in ("input", "prompt") for answer in PARSED),
+    (generation("o-1", output=json.loads(PARSED[0]), input={"note": "n", "age": 3}),
+     {"text": PARSED[0], "messages": [{"role": "user", "content": '{"note": "n", "age": 3}'}]}),
     *(({"messages": ASKED, "response": broken}, {"text": broken})
       for broken in ('{"role": "user", "content": "\\ud800"}', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}')),
     ({"messages": ASKED, "response": ""}, {"kind": "whole", "text": "", "error": ""}),
