@@ -188,7 +188,7 @@ def more_often(hits: int, n: int, hits_before: int, n_before: int) -> float:
     return float(hypergeom.sf(hits - 1, n + n_before, hits + hits_before, n))
 
 
-def differ(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+def differ(now: Sequence[float], before: Sequence[float], seed: int) -> tuple[float, float]:
     """(largest difference of the two distribution functions, p-value): Kolmogorov-Smirnov by permutation."""
     values = np.concatenate([np.asarray(now, float), np.asarray(before, float)])
     order = np.argsort(values, kind="stable")
@@ -198,10 +198,10 @@ def differ(now: Sequence[float], before: Sequence[float], seed: int, rounds: int
         inside = np.cumsum(labels[:, order], axis=1, dtype=np.int64)[:, ends]
         return np.abs(inside / len(now) - (ends + 1 - inside) / len(before)).max(axis=1)
 
-    return _permuted(distance, len(now), len(before), seed, rounds)
+    return _permuted(distance, len(now), len(before), seed)
 
 
-def higher(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+def higher(now: Sequence[float], before: Sequence[float], seed: int) -> tuple[float, float]:
     """(difference of means, p-value that the mean is higher now), by permutation."""
     values = np.concatenate([np.asarray(now, float), np.asarray(before, float)])
     total = values.sum()
@@ -210,18 +210,18 @@ def higher(now: Sequence[float], before: Sequence[float], seed: int, rounds: int
         inside = labels @ values
         return inside / len(now) - (total - inside) / len(before)
 
-    return _permuted(gap, len(now), len(before), seed, rounds)
+    return _permuted(gap, len(now), len(before), seed)
 
 
-def ranks_higher(now: Sequence[float], before: Sequence[float], seed: int, rounds: int = ROUNDS) -> float:
+def ranks_higher(now: Sequence[float], before: Sequence[float], seed: int) -> float:
     """P-value that values are larger now: the sum of ranks by permutation, so that one slow request decides nothing."""
     from scipy.stats import rankdata
 
     ranks = rankdata([*now, *before])
-    return higher(ranks[: len(now)].tolist(), ranks[len(now) :].tolist(), seed, rounds)[1]
+    return higher(ranks[: len(now)].tolist(), ranks[len(now) :].tolist(), seed)[1]
 
 
-def spread_differs(now: Sequence[int], before: Sequence[int], seed: int, rounds: int = ROUNDS) -> tuple[float, float]:
+def spread_differs(now: Sequence[int], before: Sequence[int], seed: int) -> tuple[float, float]:
     """(chi-square of two samples of classes, p-value), by permutation."""
     both = np.concatenate([np.asarray(now), np.asarray(before)])
     classes = (both[:, None] == np.unique(both)[None, :]).astype(float)
@@ -231,13 +231,13 @@ def spread_differs(now: Sequence[int], before: Sequence[int], seed: int, rounds:
     def chi(labels: Any) -> Any:
         return ((labels @ classes - expected) ** 2 / (expected * (1 - len(now) / len(both)))).sum(axis=1)
 
-    return _permuted(chi, len(now), len(before), seed, rounds)
+    return _permuted(chi, len(now), len(before), seed)
 
 
-def _permuted(statistic: Any, n: int, m: int, seed: int, rounds: int) -> tuple[float, float]:
+def _permuted(statistic: Any, n: int, m: int, seed: int) -> tuple[float, float]:
     """Return the statistic as it is, and the share of relabellings that reach it."""
     real = np.arange(n + m) < n
     found = float(statistic(real[None, :].astype(float))[0])
-    labels = np.random.default_rng(seed).permuted(np.tile(real, (rounds, 1)), axis=1).astype(float)
+    labels = np.random.default_rng(seed).permuted(np.tile(real, (ROUNDS, 1)), axis=1).astype(float)
     reached = int((statistic(labels) >= found - 1e-9).sum())
-    return found, (1 + reached) / (rounds + 1)
+    return found, (1 + reached) / (ROUNDS + 1)
