@@ -57,6 +57,12 @@ def test_probabilities_are_calibrated_on_validation_and_answers_stay(answers):
     assert after < 0.1 < before
 
 
+def test_few_rows_that_are_all_right_make_nothing_certain():
+    rows = [Example(chat_row(f"{word} {n}", word)) for word in ("card", "pin") for n in range(4)]
+    model = fit(vectorizer(), rows, 1.0, rows[:3])
+    assert model.predict_proba([row.question for row in rows]).max() < 0.9
+
+
 class Sure(Scripted):
     """Gives the right label a probability of 0.8 among three, by its own log-probabilities."""
 

@@ -8,7 +8,7 @@ import pytest
 from bank import evaluated, ladder
 
 from evaluation.arms.registry import ARMS
-from rung.report.evaluation import values_of, write_page
+from rung.report.evaluation import _margins, values_of, write_page
 from rung.report.quality import Review
 from rung.report.share_page import write_share_page
 
@@ -81,3 +81,10 @@ def test_a_verdict_with_every_arm_takes_two_pages(project, settings, model, kit,
     command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", write_page(project, folder).resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "words"), [(0.1, ["margin 5"]), (0.5, ["margin 5", "10"]), (1.0, ["margin 5, 10", ""])]
+)
+def test_one_label_names_both_where_two_would_touch(end, words):
+    assert [mark.words for mark in _margins(0.05, end)] == words
