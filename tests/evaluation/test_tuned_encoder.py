@@ -52,8 +52,3 @@ def test_it_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(
     released = Classifier(tmp_path)
     assert [released.predict(text)["answer"] for text in asked] == best.predict(asked)
     assert [released.predict(text)["probability"] for text in asked] == pytest.approx(best.sure(asked), abs=1e-3)
-
-
-def test_untuned_unless_asked_for():
-    material = ArmMaterial(examples=tuple(rows(8, 1)), closed=True, encoder=Meanings(open_embedder()))
-    assert len(encoder(material)) == 3
