@@ -184,8 +184,8 @@ def test_scores_are_numbers_from_1_to_5_and_anything_else_is_none(tmp_path):
     graded = ModelJudge(model, "score", "Good?", Replies(tmp_path / "r")).grade(cases)
     assert graded[:5] == [0.75, 1.0, None, None, None]
     assert JudgeSettings(kind="score", good=4).passing == 0.75 and JudgeSettings(good=4).passing == 1.0
-    judged = calibrated("tuned", {1: 0.75, 2: 0.5}, {1: 1.0, 2: 0.5}, 0.75)
-    assert (judged.sensitivity, judged.specificity) == (1.0, 1.0)
+    judged = calibrated("tuned", {1: 0.75, 2: 0.5, 3: 0.75}, {1: 1.0, 2: 0.5, 3: 0.5}, 0.75)
+    assert (judged.sensitivity, judged.specificity) == (1.0, 0.5)
 
 
 def test_the_length_bias_is_what_the_judge_adds_to_people():
