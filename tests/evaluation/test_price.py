@@ -3,8 +3,8 @@
 import pytest
 from bank import arm_result
 
-from evaluation.verdict.evidence import price_of
-from rung.text.verdict_text import break_even, price_rows
+from evaluation.verdict.evidence import Call, price_of
+from rung.text.verdict_text import break_even, call_words, price_rows
 
 
 def arm(name, read, written, cost=0.0, **known):
@@ -39,6 +39,11 @@ def _day(price):
     gpu, provider = price.card.rsplit(", ", 1)
     entry = next(r for r in rule_file("prices.toml")["rental"] if (r["gpu"], r["provider"]) == (gpu, provider))
     return 24 * entry["per_hour"]
+
+
+def test_a_call_in_words():
+    words = call_words(Call(arm="prompt", tokens_in=400.4, tokens_out=5, seconds=0.2, usd=0.00012))
+    assert all(figure in words for figure in ("400 tokens", "5 out", "0.2 s", "$0.00012"))
 
 
 def test_what_a_cache_has_makes_the_prompt_cheaper_and_break_even_later(project, settings):
