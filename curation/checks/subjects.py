@@ -151,7 +151,7 @@ class GoneRows:
 
 def kept_for(row: StoredRow) -> str:
     """Return the id of the row that was kept for a duplicate; empty if its evidence names none."""
-    return str(row.evidence.get("kept", ""))
+    return str(row.evidence.get("kept") or "")
 
 
 def stored_subject(row: StoredRow) -> Subject:
