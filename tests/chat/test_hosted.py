@@ -19,6 +19,7 @@ HTML = "<html><body>Please log in to the hotel network</body></html>"
 
 
 PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 1), date(2027, 5, 1))
+MAKE = {"anthropic": message, "openai": completion}
 GOOD = {"anthropic": message(), "openai": completion()}
 
 
@@ -57,7 +58,7 @@ def test_replies_keep_their_numbers_and_one_failure_loses_nothing_else(provider,
         time.sleep(0.05 if text == "0" else 0)
         if text == "2":
             return 400, {"error": {"message": "bad"}}
-        return 200, message(text) if provider == "anthropic" else completion(text)
+        return 200, MAKE[provider](text)
 
     loopback.say(echo)
     asks = [Ask(({"role": "user", "content": str(number)},), 8) for number in range(5)]
@@ -128,21 +129,20 @@ def test_a_redirect_is_not_followed_with_the_rows(provider, loopback):
 
 def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider, loopback):
     """Once seen to think, everything is asked with room; what was paid for the cut reply is counted."""
-    make, stops = {"anthropic": (message, ("max_tokens", "end_turn")), "openai": (completion, ("length", "stop"))}[
-        provider
-    ]
+    cut, done = {"anthropic": ("max_tokens", "end_turn"), "openai": ("length", "stop")}[provider]
 
     def respond(_, request):
         has_room = request[3]["max_tokens"] > 1000
-        return 200, make("<think>\nHm.\n</think>\n\ncard", stops[1]) if has_room else make("", stops[0])
+        text, stop = ("<think>\nHm.\n</think>\n\ncard", done) if has_room else ("", cut)
+        return 200, MAKE[provider](text, stop)
 
     loopback.say(respond)
     model = client(provider, loopback.url, workers=1)
     assert [reply.text for reply in model.answer([HELLO] * 3)] == ["card"] * 3
     assert [request[3]["max_tokens"] > 1000 for request in loopback.requests] == [False, True, True, True]
     none = Ask(HELLO.turns, 16, meta={"thinking_tokens": 0})
-    (cut,) = client(provider, loopback.url).answer([none])
-    assert (cut.text, cut.stopped) == ("", "length")
+    (short,) = client(provider, loopback.url).answer([none])
+    assert (short.text, short.stopped) == ("", "length")
 
 
 def test_thinking_is_switched_where_the_model_is_asked(provider, loopback):
@@ -164,7 +164,7 @@ def test_thinking_is_switched_where_the_model_is_asked(provider, loopback):
 
 
 def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider, loopback):
-    cut = message("Hel", None) if provider == "anthropic" else completion("Hel", None)
+    cut = MAKE[provider]("Hel", None)
     model = client(provider, loopback.url)
     model.price = PRICE
     loopback.say((200, cut), (200, GOOD[provider]), (200, cut))
@@ -176,8 +176,7 @@ def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider
 
 def test_a_closed_set_is_a_schema_and_a_reply_outside_it_is_said(provider, loopback):
     ask = Ask(HELLO.turns, 8, choices=("E10 eye", "E11 eye"))
-    make = message if provider == "anthropic" else completion
-    loopback.say((200, make(json.dumps({"answer": "E11 eye"}))), (200, make(json.dumps({"answer": "E12"}))))
+    loopback.say(*((200, MAKE[provider](json.dumps({"answer": said}))) for said in ("E11 eye", "E12")))
     model = client(provider, loopback.url, workers=1)
     (reply,) = model.answer([ask])
     assert (reply.text, reply.stopped) == ("E11 eye", "choice")

@@ -25,13 +25,10 @@ def written(folder, value):
     return path
 
 
-def test_folder_file_and_id_mean_the_same_kind_of_thing(tmp_path):
+def test_folder_file_and_id_mean_the_same_kind_of_thing_and_a_misspelt_id_is_put_right(tmp_path):
     path = written(tmp_path, GOOD)
     assert read_architecture(tmp_path) == read_architecture(str(path))
     assert read_architecture("qwen/qwen3-8b").parameters == read_architecture("Qwen3-8B").parameters
-
-
-def test_misspelt_id_is_put_right():
     with pytest.raises(RungError, match="Qwen3-8B") as caught:
         read_architecture("Qwen3-8")
     assert caught.value.exit_code == 2
