@@ -1,4 +1,4 @@
-"""Imports: which package may import what, and what a quick command may not load."""
+"""Quick commands: what they may not load, and the CPU seconds that they may take, best of three."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from review_rows import begun
 
 from curation.example import Example, chat_row
@@ -90,3 +91,20 @@ def test_showing_a_row_loads_no_check(tmp_path):
         store.add([Example(chat_row("Who answers?", "Ann, 0151 23456789"))], role="pool")
     code = RUN.format(commands=["why r-000001"])
     assert loaded_after(code, str(project.root), ("curation.checks", "curation.mask")) == ["curation.mask"]
+
+
+def cpu_seconds(arguments: list[str], cwd: str) -> float:
+    """User and system seconds of one run of rung: not wall time."""
+    before = os.times()
+    subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], cwd=cwd, check=True, capture_output=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@pytest.mark.cold
+@pytest.mark.parametrize(
+    ("arguments", "budget"), [(["--help"], 0.5), (["advise", "--answers", "answers.toml", "--json"], 0.7)]
+)
+def test_within_its_budget(arguments, budget, tmp_path):
+    (tmp_path / "answers.toml").write_text('task = "classification"\nprompting = "partial"\nexamples = 300\n')
+    assert min(cpu_seconds(arguments, str(tmp_path)) for _ in range(3)) <= budget

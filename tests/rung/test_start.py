@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from in_process import rung
+from rows_in_files import lines, row
 
 from curation.example import Example, chat_row
 from curation.split.manifest import SHOWS_NOTHING
@@ -124,6 +125,20 @@ def test_why_takes_an_answer_with_its_value(tmp_path):
 def test_too_few_is_what_the_freeze_works_out():
     assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None
     assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None
+
+
+def test_the_shared_page_checks_rows_and_shows_them_masked_and_nothing_is_loaded(tmp_path):
+    rows = [("Where is my card, ada@bank.example?", "card"), ("Where is my money now", "card"),
+            ("Where is my money now", "transfer"), ("<script>alert(1)</script> in a question", "pin")]  # fmt: skip
+    start_project(tmp_path)
+    lines(tmp_path / "rows.jsonl", [row(question, answer) for question, answer in rows])
+    rung("data", "import", "rows.jsonl", cwd=tmp_path, code=0)
+    found = json.loads(rung("share", "--json", cwd=tmp_path, code=0).stdout)
+    assert (found["rows"], found["blocking"]) == (4, 1) and len(found["missing"]) == 3
+    page = (tmp_path / "share.html").read_text()
+    assert "ada@bank" not in page and "<script" not in page
+    assert not re.search(r'src=|url\(|<link|<iframe|href="(?!#|https://)', page)
+    assert "default-src 'none'" in page
 
 
 ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
