@@ -87,33 +87,6 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert "20%" in line
 
 
-def test_rows_are_done_when_they_were_checked_and_everyone_names_the_same_step(tmp_path, monkeypatch):
-    rung("init", ".", cwd=tmp_path, code=0)
-    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
-    questions = [f"How do I pay bill number {n} of the month?" for n in range(40)]
-    rows = [row(question, f"L{n % 2}") for n, question in enumerate(questions)]
-    lines(tmp_path / "pool.jsonl", [*rows, row(questions[0], "L1"), row(questions[1], "L0")])
-
-    def both(*command, code=0):
-        said = named(rung(*command, cwd=tmp_path, code=code))
-        assert said == wanted(tmp_path)
-        return said
-
-    assert both("data", "import", "pool.jsonl") == "rung data check"
-    assert stages(tmp_path)["data"]["state"] == "open"
-    assert named(rung("data", "check", cwd=tmp_path, code=1)) == "rung data fix contradictions"
-    assert (stages(tmp_path)["data"]["state"], wanted(tmp_path)) == ("needs_you", "rung data check")
-    assert both("data", "fix", "contradictions") == "rung data check"
-    assert stages(tmp_path)["data"]["state"] == "open"
-    after = both("data", "check", code=1)  # the rows wait in review: that is no reason to check again
-    assert after == "rung advise"
-    assert both("data", "undo") == "rung data check"
-    assert both("data", "dismiss", "contradictions", "--by", "ann", "--reason", "both hold") == "rung data check"
-    assert both("data", "check") == "rung advise"
-    assert stages(tmp_path)["data"]["state"] == "done"
-    assert both("data", "check") == "rung advise"
-
-
 def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
     rung("init", ".", cwd=tmp_path, code=0)
     rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]

@@ -72,16 +72,6 @@ def test_a_guideline_that_nobody_wrote_or_that_is_too_long_is_not_in_the_drafted
         assert drafted == ["2 labels"] and len((project.prompts / "prompt.md").read_text().splitlines()) == 3
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [["card"], ["card", "two\nlines"], ["card", "bill" * 2_000], [f"a text {n}" for n in range(24)]],
-    ids=["one label", "a label of two lines", "a label too long", "texts"],
-)
-def test_where_answers_are_no_labels_the_first_prompt_stays(tmp_path, answers):
-    project, drafted = frozen_with_answers(tmp_path, answers, "Be kind.\n")
-    assert drafted == [] and (project.prompts / "prompt.md").read_text() == FILES[PROMPT_FILE]
-
-
 def test_a_prompt_that_a_person_wrote_stays(tmp_path):
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "prompt.md").write_text("Mine.\n")
