@@ -41,7 +41,9 @@ def test_only_the_beginning_is_shown_and_nothing_in_it_acts():
     text = "word " * 100 + "\x1b[31mend"
     spans = [(0, 4), (5, 9), (300, 304)]
     made = bracketed(text, spans)
-    assert made.plain.startswith("[word] [word] word ") and made.plain.count("[") == 3 and len(made.plain) < 400
+    assert (
+        made.plain.split()[:3] == ["[word]", "[word]", "word"] and made.plain.count("[") == 3 and len(made.plain) < 400
+    )
     assert "\x1b" not in bracketed("a \x1b[31m b", [(2, 7)]).plain
 
 
@@ -58,7 +60,7 @@ async def test_enter_shows_the_two_rows_beside_one_another_where_there_is_room(p
             await pilot.resize_terminal(width, 40)
             await settled(pilot)
             text = text_of(app)
-            assert "rung data fix leaks" in text and "f takes out 1 row" in text
+            assert "rung data fix leaks" in text and re.search(r"f takes out 1 row\b", text)
             both = [line for line in text.split("\n") if "one.jsonl:1" in line and "two.jsonl:1" in line]
             assert bool(both) == (width >= 100)
             for line in both:
