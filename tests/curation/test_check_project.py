@@ -214,6 +214,17 @@ def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
     assert leaks(leaking) == {}
 
 
+def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
+    """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
+    twice = [row(TEXTS[0], f"{word} mail me@example.org") for word in ("yes", "no")]
+    started(tmp_path, [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
+    rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
+    rung("data", "fix", "pii", cwd=tmp_path, code=0)
+    said = {f["name"]: f["what_to_do"] for f in found(tmp_path)[1]["findings"]}
+    assert (said["contradictions"], said["pii"]) == ("in review", "in review")
+    assert {"sent", "contradiction"} <= {each["kind"] for each in told(tmp_path, "review", "next")["findings"]}
+
+
 def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_path):
     rows = [row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:])]
     started(tmp_path, [row(TEXTS[0], "yes"), row(TEXTS[0], "no"), *rows])

@@ -17,10 +17,9 @@ from curation.generate.material import gather, load_prompt
 from curation.generate.reply_log import yields
 from curation.generate.run import DraftingResult
 from curation.generate.strategies import STRATEGIES
-from curation.review import Desk, open_desk
+from curation.review import open_desk
 from curation.review.service import next_item
 from curation.store import Store
-from rung.text.review_text import origin
 from rung.tui.review.item_text import behind
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
@@ -31,25 +30,6 @@ Run = Callable[..., DraftingResult]
 
 def words(ask: Ask) -> str:
     return unlike((ask.turns, ask.meta))
-
-
-def test_a_paraphrase_keeps_answer_system_and_group_and_where_it_comes_from(
-    reviewed: Store, project: Project, settings: Settings, run: Run
-) -> None:
-    outcome = run(Scripted(words, name="writer"), 3)
-    assert outcome.rejected == {} and len(outcome.queued) == 3
-    row = reviewed.row(outcome.queued[0])
-    seed = reviewed.row(str(row.meta["seed_row"]))
-    assert (row.role, row.origin, row.state) == ("candidates", "generated", "pending")
-    assert (row.example.answer, row.example.system) == (seed.example.answer, "House line.")
-    assert row.example.row["code"] == seed.example.row["code"] and row.example.question != seed.example.question
-    meta = row.meta
-    assert (meta["strategy"], meta["model"], meta["seed_state"]) == ("paraphrase", "writer", "approved")
-    assert meta["turns"][-1] == {"role": "user", "content": seed.example.question}
-    assert meta["reply"] == row.example.question and meta["cost_usd"] == 0.0 and len(meta["prompt_sha256"]) == 64
-    assert row.source.split()[:3] == ["paraphrase", "writer", seed.id]
-    item = next_item(Desk(reviewed, project, settings), "dana", want=row.id).item
-    assert item and all(datum in origin(item) for datum in ("writer", seed.id, meta["at"][:10]))
 
 
 UNANSWERED = "DM2 with numb feet"
@@ -74,12 +54,21 @@ def test_every_strategy_makes_its_row(name: str, reviewed: Store, project: Proje
     reviewed.add([Example({"messages": [{"role": "user", "content": UNANSWERED}]})], role="pool")
     outcome = run(Scripted([REPLIES[name]]), 1, strategy=name)
     assert outcome.rejected == {} and len(outcome.queued) == 1, outcome.rejected
-    row = reviewed.row(outcome.queued[0]).example
-    if name == "preference":
+    stored = reviewed.row(outcome.queued[0])
+    row = stored.example
+    assert (stored.role, stored.origin, stored.state) == ("candidates", "generated", "pending")
+    assert (stored.meta["strategy"], stored.meta["model"], len(stored.meta["prompt_sha256"])) == (name, "scripted", 64)
+    if name == "paraphrase":
+        seed = reviewed.row(str(stored.meta["seed_row"]))
+        assert (row.question, row.answer, row.system) == (REPLIES[name], seed.example.answer, "House line.")
+        assert row.row["code"] == seed.example.row["code"] and stored.meta["seed_state"] == "approved"
+        assert stored.meta["turns"][-1] == {"role": "user", "content": seed.example.question}
+        assert stored.source.split()[:3] == [name, "scripted", seed.id]
+    elif name == "preference":
         assert row.row["chosen"][0]["content"] != row.row["rejected"][0]["content"] == REPLIES[name]
     elif name == "from_documents":
         assert row.answer == json.loads(REPLIES[name])["output"]
-        assert reviewed.row(outcome.queued[0]).meta["passage"] == "documents/line.md:1"
+        assert stored.meta["passage"] == "documents/line.md:1"
     elif name == "answer_input":
         assert (row.question, row.answer) == (UNANSWERED, REPLIES[name])
     assert set(REPLIES) == set(STRATEGIES)
@@ -255,6 +244,8 @@ def test_every_face_shows_the_passage_with_the_used_words_and_masked(
     words = ("review", "next", "--row", row, "--reviewer", "mo")
     shown = rung(*words, cwd=documents.root).stdout
     assert all(f"[[{used}]]" in shown for used in ("category, system", "side")) and "amy@clinic" not in shown
+    meta = reviewed.row(row).meta
+    assert all(datum in shown for datum in ("scripted", meta["seed_row"], meta["at"][:10]))
     told = json.loads(rung(*words, "--json", cwd=documents.root).stdout)
     assert "[EMAIL]" in told["meta"]["passage_text"] and "amy@clinic" not in json.dumps(told["meta"])
     desk = open_desk(documents, settings)

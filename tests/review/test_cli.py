@@ -77,6 +77,8 @@ def test_decisions_by_mail(rung, told, imported, project, rows_of):
     """A row as long as rows may be goes out to CSV and comes back, too."""
     long = Example(chat_row("word " * 60_000, "yes"))
     imported("c.jsonl", [*rows_of(4), long], "--as", "candidates")
+    assert "new/deep" in rung("review", "export", "-o", "new/deep/out.csv").stderr, "a folder that is made is told"
+    assert not rung("review", "export", "-o", "new/deep/more.csv").stderr
     for name in ("out.csv", "out.jsonl"):
         rung("review", "export", "-o", name, "--assign", "mo")
     lines = [json.loads(line) for line in (project.root / "out.jsonl").read_text().splitlines()]

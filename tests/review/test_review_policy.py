@@ -120,6 +120,16 @@ def test_near_rows_stand_beside_an_item(told, imported, ruled):
     ]
 
 
+def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, rows_of):
+    desk = make_desk(pool="trust", own=1)
+    desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
+    ((sent,),) = (take(desk, "dana").findings,)
+    assert sent["kind"] == "sent" and "phones, e-mails" in sent["text"]
+    every = make_desk(pool="all")
+    every.store.add(rows_of(1, 9), role="pool")
+    assert take(every, "mo").findings == ()
+
+
 def failed_sample(make_desk, **review):
     """A desk whose first sample of 20 of 200 rows failed."""
     desk = make_desk(sample=20, **review, own=200)

@@ -150,15 +150,6 @@ class Server:
             self.go.wait(60)
         return 200, completion("E10 eye both")
 
-    def breathe(self):
-        """Give the answers that are asked for now, and hold again."""
-        held, self.go = self.go, threading.Event()
-        held.set()
-
-    def asked(self):
-        """Every question that was sent, in order."""
-        return [json.dumps(body["messages"]) for _, _, _, body in self.loopback.requests]
-
 
 @pytest.fixture
 def served(tmp_path, loopback, monkeypatch):

@@ -11,22 +11,12 @@ from conftest_tui import on_stage, opened, press, settled, text_of, until, words
 from advisor.answers import Answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
-from rung.start import start_project
-from rung.tui.advice.advice_screen import SAME, SAVED, Page
+from rung.tui.advice.advice_screen import Page
 from rung.tui.screens.page_screen import WhyScreen
 
 
 def decision(folder):
     return json.loads((folder / "decision.json").read_text())
-
-
-async def test_before_the_first_answer_nothing_is_written_and_e_asks(tmp_path, program):
-    start_project(tmp_path)
-    async with on_stage(program(tmp_path), 2) as (app, pilot, _):
-        assert "answers.toml" in words_in(app)
-        assert not (tmp_path / "decision.json").exists()
-        await press(pilot, "e")
-        assert app.screen.stage == "Questions"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
@@ -58,27 +48,6 @@ async def test_why_the_report_and_the_way_on(project, program):
     assert "<html" in (project / "advice.html").read_text()
 
 
-RULE = '[[veto]]\nid = "mine"\nforbids = "fine_tune"\nwhen = { exampels = { below = 5 } }\nbecause = "We say so."\n'
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "named"),
-    [
-        ("rules/approach.toml", RULE, ("approach.toml", '"examples"')),
-        ("rules/approach.toml", "[[veto]\n", ("approach.toml",)),
-        ("answers.toml", 'knowledge_change = "weakly"\n', ("answers.toml", '"weekly"')),
-    ],
-    ids=["question", "syntax", "answers"],
-)
-async def test_on_broken_rules_or_answers_no_advice_is_given(project, program, file, text, named):
-    before = (project / "decision.json").read_bytes()
-    (project / "rules").mkdir()
-    (project / file).write_text(text)
-    async with on_stage(program(project), 2) as (app, _, screen):
-        assert screen.data is None and all(datum in words_in(app) for datum in named)
-    assert (project / "decision.json").read_bytes() == before
-
-
 async def test_an_expired_source_shows_its_day(project, program):
     app = program(project)
     app.source.now = lambda: datetime(2031, 1, 1, tzinfo=UTC)
@@ -95,16 +64,3 @@ def test_settled_by_measurement_comes_first_with_its_score():
     assert Page(kept, book, 60, {"prompt": None}).settled() == ""
     weak = decide(book, Answers(task="extraction", prompting="partial", goal_score=0.8), date(2026, 11, 25))
     assert Page(weak, book, 60, {"prompt": 0.5, "few_shot": 0.6}).settled() == ""
-
-
-async def test_it_says_whether_the_decision_was_written_or_is_as_it_was(project, program):
-    (project / "decision.json").unlink()
-    async with on_stage(program(project), 2) as (_, pilot, screen):
-        told, texts, answers = [screen.message], [decision(project)], (project / "answers.toml").read_text()
-        for failure in ("breaks_rules", "missing_facts"):
-            (project / "answers.toml").write_text(answers.replace("breaks_rules", failure))
-            screen.reload()
-            await settled(pilot)
-            told.append(screen.message)
-            texts.append(decision(project))
-        assert told == [SAVED, SAME, SAVED] and texts[0] == texts[1] != texts[2]

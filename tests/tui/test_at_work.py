@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 from conftest_tui import idle, on_stage, playing, running, settled, text_of, until
-from review_steps import shown_item
 
 from curation.store import open_store
 from rung.tui.data.row_work import DatedCheck
 from workspace.folder import find_project
 from workspace.settings import load_settings
-
-
-async def test_while_rejecting_and_remarking_the_key_line_is_theirs(project, program):
-    async with on_stage(program(project), 4) as (app, pilot, _):
-        await shown_item(pilot)
-        usual = app.screen.hints()
-        await pilot.press("x")
-        assert app.screen.hints()[:1] == (("1-4", "the reason"),)
-        await pilot.press("9")
-        assert "1-4" in app.screen.message
-        await pilot.press("escape")
-        assert app.screen.hints() == usual
-        await pilot.press("m", *"as above")
-        assert [key for key, _ in app.screen.hints()[:2]] == ["Enter", "Esc"]
-        await pilot.press("escape")
-        await pilot.pause()
-        assert app.screen.hints() == usual
-        await pilot.press("m")
-        await pilot.pause()
-        assert app.focused.value == "as above"
-        await pilot.press("enter")
-        assert app.screen.remark == "as above"
 
 
 async def test_what_is_not_read_yet_has_no_reason_and_enter_says_so(project, held):

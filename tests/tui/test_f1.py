@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest_tui import on_stage, opened, running, until
+from conftest_tui import on_stage, opened, until
 
 from rung.tui.advice.questions_screen import JumpScreen
 from rung.tui.measure.items_screen import ItemsScreen
@@ -62,10 +62,3 @@ async def test_f1_while_a_question_is_sought_and_an_answer_written(project, prog
         await until(pilot, lambda: app.screen.is_editing)
         await f1_tells_the_truth(pilot)
         assert app.screen.is_editing
-
-
-async def test_f1_in_a_folder_without_a_project(tmp_path, program):
-    app = program(tmp_path)
-    async with running(app) as pilot:
-        await pilot.pause()
-        await f1_tells_the_truth(pilot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import playing, press, rested, running, settled, text_of, words_in
+from conftest_tui import playing, press, rested, running, settled, text_of, until, words_in
 from review_rows import begun, decided_by, log, stored
 from review_steps import on_review, reviewing, shown_item
 
@@ -67,7 +67,6 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
 
 
 async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
-    evil = "[red]mo[/] \U0001f468\u200d\U0001f469"
     folder = begun(
         tmp_path / "icd",
         (chat_row("device left broke", "C1"), chat_row("device left broke again", "C1")),
@@ -87,6 +86,9 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
         await press(pilot, "g")
         assert "\\u202eevil" in text_of(app)
         harmless(app)
+        await press(pilot, "escape", "ctrl+p")
+        await until(pilot, lambda: "[red]mo[/]" in text_of(app))
+        harmless(app)
         await press(pilot, "escape", "v")
         harmless(app)
         await press(pilot, "escape", "x")
@@ -95,7 +97,6 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
         await press(pilot, "1")
     row = stored(folder)["r-000001"]
     assert (row.state, row.reviewer) == ("rejected", "\u05d3\u05e0\u05d4")
-    assert evil.startswith("[red]mo[/]")
 
 
 async def test_hostile_questions_of_a_team_are_text(tmp_path, program):

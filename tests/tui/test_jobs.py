@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 
 import ladder
 import pytest
-from conftest_tui import idle, on_stage, opened, playing, running, sees, settled, text_of, until
+from conftest_tui import on_stage, opened, playing, running, sees, settled, until
 from lives import wait_until
 
-from rung.tui.job import JobEnded, running_jobs, start_job
-from training.runs import read_run, write_run
+from rung.tui.job import running_jobs, start_job
+from training.runs import read_run
 from workspace.errors import Refusal
 
 LONG = 12_000
@@ -32,35 +30,6 @@ async def measuring(app, pilot, server):
     await pilot.press("enter", "y")
     await until(pilot, lambda: len(server.loopback.requests) > server.hold_after, LONG)
     return screen
-
-
-@pytest.mark.cold  # a fork would have ended before anybody could see that it is being stopped
-async def test_x_stops_the_baselines_and_r_goes_on_where_they_stopped(served, program):
-    project, server = served
-    app = program(project.root)
-    async with running(app) as pilot:
-        await measuring(app, pilot, server)
-        await pilot.press("escape")
-        await until(pilot, lambda: app.status.stage("Baselines").state == "running")
-        screen = await opened(pilot, 6)
-        await sees(pilot, "8 of 8 100%")  # what was said before the screen was opened again
-        assert ("x", "stop") in screen.hints()
-        await pilot.press("enter")
-        assert list(app.jobs) == ["Baselines"] and not screen.question
-        before = server.asked()
-        await pilot.press("x")
-        server.go.set()
-        await idle(pilot, screen, LONG)
-        assert screen.message == screen.stopped and screen.data is None
-        assert not list(project.evaluations.glob("*/report.json"))
-        stopped_at = len(server.asked())
-        await pilot.press("R", "y")
-        await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
-    asked = server.asked()
-    kept = before[: server.hold_after - 8]  # up to eight were on their way when it was stopped
-    assert not set(kept) & set(asked[stopped_at:])
-    report = json.loads(next(project.evaluations.glob("*/report.json")).read_text())
-    assert (report["n"], [arm["arm"] for arm in report["arms"]]) == (ladder.ITEMS, ["base", "prompt"])
 
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at
@@ -97,25 +66,6 @@ async def test_r_measures_the_marked_arm_alone_and_the_others_stay(served, progr
     assert (report["chosen"], report["judged"]) == (before.chosen, before.judged)
 
 
-async def test_the_score_so_far_stands_dim_beside_an_arm_and_is_no_result(served, program):
-    project, server = served
-    app = program(project.root)
-    async with running(app) as pilot:
-        screen = await measuring(app, pilot, server)
-        await asyncio.sleep(5.1)  # a line of progress is written every five seconds
-        server.breathe()
-
-        def so_far():
-            """The line of an arm with a share answered and a score."""
-            return next((e for e in screen.lines.entries if re.search(r"of 60  \d+%  \d+\.\d%", e.text)), None)
-
-        await until(pilot, so_far, 2_000)
-        assert so_far().style == "dim" and screen.data is None
-        server.go.set()
-        await until(pilot, lambda: not app.jobs and screen.data is not None, LONG)
-        assert not so_far()
-
-
 async def test_baselines_are_found_again_by_another_program(served, program):
     project, server = served
     app = program(project.root)
@@ -139,17 +89,6 @@ def start_twice(project):
     with pytest.raises(Refusal) as refused:
         start_job(project.root, "Baselines", ["baseline"])
     assert refused.value.hint == "rung status"
-
-
-async def test_a_server_that_refuses_is_told_in_full(served, program):
-    project, server = served
-    server.loopback.script[:] = [(401, {"error": {"message": "denied-by-test"}})]
-    async with on_stage(program(project.root), 6) as (app, pilot, screen):
-        await pilot.press("enter", "y")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble), LONG)
-        await settled(pilot)
-        assert "(401)" in text_of(app) and "denied-by-test" in text_of(app)
-        assert screen.data is None
 
 
 TRAINER = """
@@ -229,21 +168,6 @@ async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
         assert "R-001" in again.screen.next
 
 
-async def test_a_trainer_that_was_killed_is_seen_and_offered_to_go_on(training, held):
-    project, folder, process = training
-    async with playing(held(project.root)) as (app, pilot):
-        await pilot.press("8")
-        await shows(pilot, "running")
-        write_run(folder, read_run(folder), step=7)
-        process.kill()
-        await shows(pilot, "crashed")
-        assert app.screen.data.run.step == 7 and " 7" in app.screen.next
-        await pilot.press("enter")
-        assert app.screen.question
-        await pilot.press("escape")
-        assert not app.jobs
-
-
 @pytest.mark.slow
 async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, tiny, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -266,9 +190,3 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
         await pilot.press("enter", "y")
         await shows(pilot, "finished", REAL)
     assert read_run(folder).step == stopped.steps
-
-
-def test_progress_of_a_command_that_failed_is_no_trouble():
-    progress = "Reading the dataset and embedded ...\nprompt  96 of 200  48%  about 9 s left\n"
-    told = f"{progress}no test set\n-> rung data freeze\n"
-    assert JobEnded("Baselines", ("baseline",), 2, "", told).trouble == ("no test set", "-> rung data freeze")

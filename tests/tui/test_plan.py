@@ -78,15 +78,6 @@ async def test_enter_takes_the_method_that_fits(clinic, program, card):
     assert not clinic.runs.exists()
 
 
-async def test_a_plan_that_was_trained_is_not_offered_again(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
-        assert "(9)" in screen.next
-        await pilot.press("enter")
-        await until(pilot, lambda: getattr(app.screen, "stage", "") == "Verdict")
-    assert [folder.name for folder in clinic.runs.iterdir()] == ["R-001"]
-
-
 @pytest.mark.cold
 async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
     ladder.planned(clinic)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import ladder
 import pytest
-from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
+from conftest_tui import flat, idle, on_stage, sees, settled, text_of
 
 from rung.tui.job import JobEnded
-from rung.tui.release.release_screen import making, offered, taken
+from rung.tui.release.release_screen import making
 from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
 from training.release.making import Loss, ReleaseOptions, demand
 from training.release.releases import RELEASE
@@ -66,13 +65,6 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
     assert not list(shipped.releases.glob(f"*/{RELEASE}"))
 
 
-def test_where_nothing_is_offered_nothing_is_taken():
-    assert offered(["R-001 changed.", "-> rung train --again"]) == ""
-    assert offered(["no run.", "-> rung release RUN --to merged"]) == ""
-    only = offered(refusal(loss("gguf q4_k_m", 0.2)).split("\n"))
-    assert (only, taken(only)) == ("rung release R-001 --to adapter", "adapter")
-
-
 def released(project, forms):
     """A release of these forms, as release.json tells it."""
     folder = project.releases / "L-001"
@@ -119,24 +111,6 @@ async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, pro
         assert app.screen.stage == "Release"
 
 
-async def test_a_form_that_is_made_or_cannot_be_made_yet_is_not_offered_but_one_of_another_run_is(shipped, program):
-    form = {"form": "adapter", "folder": "adapter", "bytes": 23_100_000, "against": "the run itself"}
-    path = released(shipped, [form]) / RELEASE
-    async with on_stage(program(shipped.root), 10) as (_, pilot, screen):
-        await until(pilot, lambda: screen.marked == "adapter")
-        assert set(screen.data.made) == {"adapter"} and screen.data.lacks("ollama") == "gguf"
-        assert screen.command.endswith("verify L-001")
-        for keys, marked, asks in (((), "adapter", False), ("jjjj", "ollama", False), ("kk", "gguf", True)):
-            await pilot.press(*keys, "enter")
-            assert (screen.marked, bool(screen.question)) == (marked, asks)
-        await pilot.press("escape")
-        path.write_text(path.read_text().replace("R-001", "R-000"))
-        screen.reload()
-        await settled(pilot)
-        await pilot.press("home", "enter")
-        assert screen.marked == "adapter" and screen.question and not screen.data.made
-
-
 def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
     def told(*heard):
         form, (words, bar) = making("gguf", heard, 58)
@@ -149,21 +123,3 @@ def test_how_far_a_release_is_stands_in_words_and_as_a_bar():
     assert told(*heard, "gguf: converting")[1] == "gguf: converting"
     form, words, bar = told(*heard, "gguf q8_0  42 of 84  50%  about 9 s left")
     assert (form, bar) == ("gguf", (half, "  ", "42 of 84")) and "50%" not in words and "9 s" in words
-
-
-@pytest.mark.cold
-async def test_x_stops_and_only_the_half_made_form_goes(shipped, program):
-    weights = shipped.runs / "R-001" / "adapter" / "adapter_model.safetensors"
-    weights.unlink()
-    os.mkfifo(weights)  # reading it waits until somebody writes: nobody does
-    async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
-        await until(pilot, lambda: screen.marked == "adapter")
-        await pilot.press("enter", "y")
-        await until(pilot, lambda: ("x", "stop") in screen.hints())
-        await pilot.press("enter")
-        assert not screen.question and list(app.jobs) == ["Release"]
-        await pilot.press("x")
-        await idle(pilot, screen)
-        assert screen.message == screen.stopped and not screen.data.made
-    assert not [*shipped.releases.glob("L-*"), *shipped.releases.glob(".L-*")]
-    assert weights.is_fifo()

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from conftest_tui import press, running, text_of, until
+import re
+
+from conftest_tui import press, running, text_of, until, words_in
 from review_rows import decided_by, drafts, log, opened, stored
-from review_steps import on_review, reviewing, shown_item
+from review_steps import no_row_is_held, on_review, reviewing, shown_item
 from sqlalchemy import text as sql
 
 from rung.tui.review.review_modals import ConflictScreen
 
 
 async def test_approve_reject_skip_unsure_undo_flag(project, program):
-    async with reviewing(program(project)) as (_, pilot, first):
+    async with reviewing(program(project)) as (app, pilot, first):
+        assert app.screen.check_action("unmask", ()) is False  # nothing is hidden
         second = await shown_item(pilot, "a")
         assert second.id != first.id
         third = await shown_item(pilot, "x", "2")
         fourth = await shown_item(pilot, "s")
-        await shown_item(pilot, "n")
+        await press(pilot, "m", *"axe", "escape", "m")
+        assert app.focused.value == "axe"
+        await shown_item(pilot, "enter", "n")
         rows = stored(project)
         assert (rows[first.id].state, rows[first.id].reviewer) == ("approved", "dana")
         assert rows[second.id].state == "rejected"
         assert rows[third.id].state in ("skipped", "pending")
-        assert rows[fourth.id].state == "unsure"
+        assert rows[fourth.id].state == "unsure" and log(project)[-1][1:] == ("unsure", "axe")
         assert (await shown_item(pilot, "u")).id == fourth.id
         assert stored(project)[fourth.id].state != "unsure"
         await shown_item(pilot, "N")
-    assert stored(project)[fourth.id].state == "unsure" and log(project)[-1][1] == "flag"
+        await press(pilot, "escape")
+        assert app.screen.state == "over" and re.search(rf"\b{first.total - 2} of {first.total}\b", words_in(app))
+        assert await no_row_is_held(project)
+    assert stored(project)[fourth.id].state == "unsure" and log(project)[-1][1:] == ("flag", "")
 
 
 async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
@@ -47,22 +55,6 @@ async def test_a_digit_gives_one_of_the_answers_in_use(project, program):
         await pilot.press("u")
         assert (await shown_item(pilot)).id == item.id
     assert stored(project)[item.id].state not in ("approved", "edited")
-
-
-async def test_an_edit_shows_the_difference_and_is_saved(project, program):
-    async with reviewing(program(project)) as (app, pilot, item):
-        await pilot.press("e", "end", "X")
-        await until(pilot, lambda: f"+ {item.answer}X" in text_of(app))
-        await press(pilot, "ctrl+s")
-        assert app.screen.question  # where answers are labels, a new one may be a slip
-        await press(pilot, "a", "escape")
-        assert app.screen.is_editing and stored(project)[item.id].state not in ("approved", "edited")
-        await press(pilot, "ctrl+s")
-        await shown_item(pilot, "y")
-    row = stored(project)[item.id]
-    assert row.state == "edited"
-    assert row.example.answer == f"{item.answer}X"
-    assert row.original.answer == item.answer
 
 
 def leases_end(folder):

@@ -84,17 +84,6 @@ async def test_keys_typed_while_the_log_is_written_decide_nothing(claims, progra
     assert stored(claims)["r-000001"].state != "approved"
 
 
-async def test_where_nothing_is_hidden_no_key_and_no_word(project, program):
-    async with reviewing(program(project)) as (app, pilot, item):
-        assert app.screen.check_action("unmask", ()) is False
-        assert "hidden" not in text_of(app).lower()
-        await press(pilot, "p")
-        await pilot.press("e")
-        await pilot.pause()
-        assert app.screen.is_editing and app.screen.item.id == item.id
-    assert unmasked(project) == []
-
-
 async def test_the_nearest_rows_are_masked_too(tmp_path, program):
     near = [chat_row(f"Type 2 diabetes of the {side} foot", f"Ask {MAIL}, {side}") for side in ("left", "right")]
     folder = begun(tmp_path / "near", near)

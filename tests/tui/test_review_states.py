@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-from conftest import rows, rung
 from conftest_tui import playing, press, rested, settled, text_of, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, stored
 from review_steps import reviewing, shown_item
@@ -23,18 +21,8 @@ async def at_every_size(pilot):
         yield size
 
 
-async def test_a_conversation_is_shown_turn_by_turn(tmp_path, program):
-    async with reviewing(program(begun(tmp_path / "icd", (TALK,)))) as (app, pilot, _):
-        async for _ in at_every_size(pilot):
-            shown = text_of(app)
-            places = [shown.index(part) for part in ("System", "Question 1", "Answer 1", "Question 2")]
-            assert places == sorted(places)
-            await press(pilot, "pagedown")
-            assert "E11.42" in text_of(app)
-
-
-async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program):
-    folder = begun(tmp_path / "icd", (PAIR,))
+async def test_the_answers_of_a_pair_stand_beside_one_another_and_turns_in_their_order(tmp_path, program):
+    folder = begun(tmp_path / "icd", (PAIR, TALK))
     async with reviewing(program(folder)) as (app, pilot, _):
         async for size in at_every_size(pilot):
             assert "Better answer" in text_of(app)
@@ -42,7 +30,11 @@ async def test_the_answers_of_a_pair_stand_beside_one_another(tmp_path, program)
             assert "Antibiotics" in text_of(app)
             one, other = app.screen.query_one("#one").region, app.screen.query_one("#other").region
             assert (one.y == other.y) is (size[0] >= 100)
-        await press(pilot, "e", "end", "!", "ctrl+s")
+        await shown_item(pilot, "e", "end", "!", "ctrl+s")
+        async for _ in at_every_size(pilot):
+            shown = text_of(app)
+            places = [shown.index(part) for part in ("System", "Question 1", "Answer 1", "Question 2")]
+            assert places == sorted(places)
     assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
 
 
@@ -118,40 +110,3 @@ async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
         assert app.screen.state == "empty" and "--count 100" in words_in(app)
         await press(pilot, "enter")
         assert app.screen.stage == "Dataset"
-
-
-async def test_empty_after_the_freeze_leads_where_the_project_goes_on(tmp_path, program):
-    folder = begun(tmp_path / "icd", [json.loads(row) for row in rows(0, 24)])
-    for number in range(1, 25):
-        decided_by(folder, "mo", f"r-{number:06}", "approve")
-    rung(folder, "data", "freeze")
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        assert app.status.next.name not in ("Review", "Dataset")
-        await press(pilot, "enter")
-        assert app.screen.stage == app.status.next.name
-
-
-async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, program):
-    folder = begun(tmp_path / "icd", PLAIN[:2])
-    hosted = '[model]\nprovider = "anthropic"\nbase = "claude-sonnet-4-6"\n'
-    (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + "goal = 40\n" + hosted)
-    for row in ("r-000001", "r-000002"):
-        decided_by(folder, "mo", row, "approve")
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        told = words_in(app)
-        found = re.search(r"\b38 .* \b38 .*\$(\d+\.\d\d) .*claude-sonnet-4-6.*--count 38\b", told)
-        assert found and 0 < float(found[1]) < 2
-
-
-async def test_rows_that_wait_for_others_are_counted(tmp_path, program):
-    folder = begun(tmp_path / "icd", PLAIN[:2], overlap=1)
-    decided_by(folder, "dana", "r-000001", "approve")
-    decided_by(folder, "dana", "r-000002", "approve")
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        assert "2 rows" in words_in(app) and app.screen.item is None

@@ -116,10 +116,3 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
             await pilot.press("v")
             await sees(pilot, "step 6")
             assert shown in text_of(app)
-
-
-async def test_a_run_that_was_measured_leads_to_its_verdict(clinic, program):
-    ladder.ruled_on(clinic, 40)
-    async with on_stage(program(clinic.root), 8) as (_, pilot, screen):
-        await until(pilot, lambda: screen.data.measured)
-        assert "(9)" in screen.next

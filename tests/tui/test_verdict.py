@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import ladder
@@ -17,7 +16,7 @@ from evaluation.outcomes import ServedRun
 from evaluation.verdict.rule import Verdict
 from rung.status.stages import after_verdict
 from rung.text.verdict_text import TITLES
-from rung.tui.screens.page_screen import PageScreen, Paper, SignScreen
+from rung.tui.screens.page_screen import Paper, SignScreen
 from rung.tui.widgets.lines import MarkedLines
 from training.runs import LOCK, read_run, write_run
 from workspace.artefact import now, read_artefact
@@ -112,45 +111,6 @@ async def test_a_judgement_is_decided_on_the_screen(clinic, program):
         await sees(pilot, f'priya: "{accepted["reason"]}"')
 
 
-async def test_a_release_on_a_judgement_asks_for_name_and_reason(clinic, program):
-    ladder.ruled_on(clinic, JUDGEMENT)
-    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, SignScreen) and app.screen.focused is not None)
-        await pilot.press(*"the contract asks for it", "enter")
-        await idle(pilot, screen)
-        await sees(pilot, 'L-001 by dana: "the contract asks for it"')
-    made = json.loads((clinic.releases / "L-001" / "release.json").read_text())
-    assert (made["by"], made["reason"], made["verdict"]) == ("dana", "the contract asks for it", "judgement")
-
-
-async def test_a_refused_release_says_why_in_full_and_leaves_nothing(clinic, program):
-    folder = ladder.cleared(clinic)
-    ladder.finished(folder)
-    ladder.judged(clinic, SHIP)
-    (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"other weights")
-    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
-        await pilot.press("enter", "y")
-        await until(pilot, lambda: not app.jobs and bool(screen.trouble))
-        await settled(pilot)  # it stays until another command is started
-        assert re.search(r"✗ R-001: adapter_model\.safetensors.*-> rung train --again", flat(text_of(app)))
-    assert not list(clinic.releases.glob("*/release.json"))
-
-
-async def test_keeping_the_prompt_is_a_release_and_then_nothing_waits(clinic, program):
-    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
-        assert screen.marked == "prompt" and "adapter" not in text_of(app)
-        await pilot.press("enter", "y")
-        await idle(pilot, screen)
-        await sees(pilot, "rung release verify L-001")
-        await pilot.press("v")
-        await until(pilot, lambda: isinstance(app.screen, PageScreen))
-        await pilot.press("escape", "escape")
-        await until(pilot, lambda: app.screen.stage == "Start" and app.status.next is None)
-        await sees(pilot, "L-001, ")
-    assert (clinic.releases / "L-001" / "release.json").is_file()
-
-
 async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic, program):
     ladder.finished(ladder.cleared(clinic))
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
@@ -174,20 +134,3 @@ async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
             screen = await opened(pilot, 9)
             await until(pilot, lambda: screen.opener == 8)
             assert re.search(r"R-001 .* 7 of 12, .* 10 s ", screen.closed)
-
-
-@pytest.mark.cold  # the child takes a second to start: x comes before its end
-async def test_x_stops_the_measuring_and_no_verdict_is_written(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
-    outputs = clinic.evaluations / "E-001" / "outputs.jsonl"
-    outputs.unlink()
-    os.mkfifo(outputs)  # reading it waits until somebody writes: nobody does
-    async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
-        await pilot.press("x", "enter", "y")
-        await until(pilot, lambda: ("x", "stop") in screen.hints())
-        await pilot.press("enter")
-        assert list(app.jobs) == ["Verdict"] and not screen.question
-        await pilot.press("x")
-        await idle(pilot, screen)
-        assert screen.message == screen.stopped and screen.data is None
-    assert not list(clinic.evaluations.glob("*/verdict.json"))
