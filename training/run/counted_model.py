@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -107,18 +108,45 @@ def _kept(whole: Any) -> tuple[float, float]:
     """Bytes per token and layer that a pass saves for the backward pass in 32 bits, weights frozen; and how many more
     for each further token of the row. Where the family's code looks at numbers, the pass has zeros, and shorter rows.
     """
-    from torch._subclasses import fake_tensor  # private by name, but the place that torch's own pages import it from
-
     try:
         lengths = CHUNK, 2 * CHUNK
-        short, long = (
-            _passed(whole, fake_tensor.FakeTensorMode(allow_non_fake_inputs=True), length) for length in lengths
-        )
-    except (fake_tensor.DataDependentOutputException, fake_tensor.DynamicOutputShapeException):
+        short, long = (_passed(whole, "meta", length) for length in lengths)
+    except (NotImplementedError, RuntimeError, ValueError):  # what torch raises for a number that is not there
         lengths = CHUNK // 4, CHUNK // 2
-        short, long = (_passed(whole, _zeros(), length) for length in lengths)
+        short, long = (_passed(whole, "cpu", length) for length in lengths)
     growing = max(0.0, long - short) / (lengths[1] - lengths[0])
     return max(short, long) + growing * (CHUNK - lengths[1]), growing
+
+
+def _shapes() -> Any:
+    """Return a mode of torch for tensors without numbers: attention keeps what torch's fused kernel keeps on a CPU, and
+    what is asked of numbers is not so.
+    """
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+    from torch.overrides import TorchFunctionMode
+
+    def fused(context: Any, query: Any, key: Any, value: Any, mask: Any) -> Any:
+        out, sums = torch.empty_like(query), torch.empty(query.shape[:-1])
+        added = [] if mask is None else [torch.empty(mask.shape) if mask.dtype == torch.bool else mask]
+        context.save_for_backward(query, key, value, out, sums, *added)
+        return out
+
+    kernel = type("Fused", (torch.autograd.Function,), {"forward": staticmethod(fused)})
+
+    def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, **more: Any) -> Any:
+        learnt = attn_mask is not None and attn_mask.requires_grad
+        if dropout_p or learnt or query.shape[-1] != value.shape[-1]:  # not for the fused kernel
+            return scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **more)
+        return kernel.apply(query, key, value, attn_mask)  # type: ignore[attr-defined]
+
+    def call(_mode: Any, function: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.Tensor.__bool__:
+            return False
+        called = attention if function is scaled_dot_product_attention else function
+        return called(*args, **(kwargs or {}))
+
+    return type("Shapes", (TorchFunctionMode,), {"__torch_function__": call})()
 
 
 def _zeros() -> Any:
@@ -136,10 +164,13 @@ def _zeros() -> Any:
     return type("Zeros", (TorchFunctionMode,), {"__torch_function__": call})()
 
 
-def _passed(whole: Any, mode: Any, length: int) -> float:
-    """Bytes per token and layer of one pass. Stacked experts are passed over: they have a formula."""
+def _passed(whole: Any, device: str, length: int) -> float:
+    """Bytes per token and layer of one pass: on the device `meta` without numbers, else with zeros. Stacked experts are
+    passed over: they have a formula.
+    """
     import torch
     from torch.autograd.graph import saved_tensors_hooks
+    from torch.distributions import Distribution
 
     held: dict[int, torch.UntypedStorage] = {}
 
@@ -158,7 +189,10 @@ def _passed(whole: Any, mode: Any, length: int) -> float:
         if path.endswith("experts") and any(weight.ndim == 3 for weight in module.parameters(recurse=False)):
             module.forward = lambda hidden, *_, **__: hidden
     words = text.get_input_embeddings().weight
-    with mode, saved_tensors_hooks(keep, lambda tensor: tensor):
+    mode = _shapes() if device == "meta" else _zeros()
+    with torch.device(device), mode, saved_tensors_hooks(keep, lambda tensor: tensor), ExitStack() as stack:
+        Distribution.set_default_validate_args(False)  # they look at numbers
+        stack.callback(Distribution.set_default_validate_args, __debug__)
         given = {
             name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape).requires_grad_(tensor is words)
             for name, tensor in (*text.named_parameters(), *text.named_buffers())
