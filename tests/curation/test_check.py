@@ -14,6 +14,7 @@ import pytest
 from in_process import rung
 from rows_in_files import faulty_rows, lines, row, text
 
+from curation.checks import diversity
 from curation.checks.base import Options
 from curation.checks.run import check_files
 from curation.example import Example, chat_row
@@ -103,6 +104,16 @@ def stop_at(title):
             raise KeyboardInterrupt
 
     return stage
+
+
+def test_a_check_that_is_stopped_midway_measures_nothing(tmp_path, faulty, monkeypatch):
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(diversity, "against_own", stop)
+    found = check_files([lines(tmp_path / "rows.jsonl", [*faulty, *faulty])])
+    assert {check.name: check.rows for check in found.checks}["diversity"] is None
+    assert "diversity" not in found.measures and "form" in found.measures
 
 
 def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):

@@ -8,6 +8,7 @@ import pytest
 from in_process import rung
 from rows_in_files import faulty_rows, lines, row
 
+from curation.checks.run import check_project
 from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import load_settings
@@ -91,6 +92,31 @@ def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
 def data_stage(project):
     stages = told(project, "status")["stages"]
     return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
+
+
+def test_a_check_that_was_stopped_is_not_the_last_one(project):
+    def stop(title):
+        if title == "Another language":
+            raise KeyboardInterrupt
+
+    made, before = Project(project), data_stage(project)
+    settings = load_settings(made.settings_file)
+    with open_store(made, settings) as store:
+        stopped = check_project(store, made, settings, stage=stop)
+        ran = {check.name: check.rows for check in stopped.checks}
+        assert stopped.stopped and ran["leaks"] and ran["language"] is None
+        assert data_stage(project) == before
+        check_project(store, made, settings)
+    assert data_stage(project) == ("needs_you", "3") != before
+
+
+def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path, faulty):
+    started(tmp_path, faulty[:20])
+    ran = {check["name"] for check in found(tmp_path)[1]["checks"]}
+    assert "contradictions" in ran and not {"leaks", "suspects"} & ran
+    lines(tmp_path / "held.jsonl", [row("a question that stands nowhere else at all", "x y z")])
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=tmp_path, code=0)
+    assert {"leaks", "suspects"} <= {check["name"] for check in found(tmp_path)[1]["checks"]}
 
 
 def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project, faulty):

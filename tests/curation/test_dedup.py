@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
+from curation.likeness import fingerprints
 from curation.likeness.duplicates import DedupResult, dedup
+from curation.likeness.fingerprints import Fingerprinted
 from curation.likeness.words import exact, find_template, grams, jaccard, same_answer, shingles
 
 WORDS = [*(f"w{i}" for i in range(12)), "left", "right", "not", "10", "-1", "é", "e\u0301", "日本"]
@@ -161,8 +163,9 @@ def test_agrees_with_the_definition(seed: int, size: int, threshold: float) -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_agrees_with_a_template_and_compiled(seed: int) -> None:
-    """A shared instruction in the user message; numba's code and numpy's find the same."""
+def test_agrees_with_a_template_and_compiled(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared instruction in the user message; numba's code and numpy's find the same, however few rows at once."""
+    monkeypatch.setattr(fingerprints, "ROWS_AT_ONCE", 40)
     rng = random.Random(seed)
     instruction = "Read the message of our customer and name the one intent that fits it best of all: "
     rows = []
@@ -190,3 +193,16 @@ def test_a_reviewed_row_stays_before_an_earlier_one() -> None:
     rows = [Example(chat_row(f"one two three four five six {end}", "yes")) for end in ("", ".", "!")]
     assert dedup(rows).kept == [0]
     assert dedup(rows, reviewed=[False, False, True]).kept == [2]
+
+
+def test_rows_whose_fingerprints_are_shared_give_what_the_rows_alone_give() -> None:
+    """Half the rows have an instruction in common: it is a template of some selections and not of others."""
+    rows, rng = random_rows(1, 120), random.Random(1)
+    for at in range(0, 120, 2):
+        asked = "Answer the following question in one word: " + rows[at].question
+        rows[at] = Example(chat_row(asked, rows[at].answer or "yes", ""))
+    known, more = Fingerprinted(rows), random_rows(101, 30)
+    for size in (0, 1, 40, 90, 120):
+        some = sorted(rng.sample(range(120), size))
+        same_outcome(dedup(known.take(some)), dedup([rows[place] for place in some]))
+    same_outcome(dedup(known.followed_by(more)), dedup([*rows, *more]))

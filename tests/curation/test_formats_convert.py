@@ -121,6 +121,15 @@ def test_all_line_numbers_are_told_however_many(tmp_path):
     assert [json.loads(line)["raw"] for line in (tmp_path / "r.jsonl").open()] == ["{}"] * 200
 
 
+def test_a_column_never_mixes_strings_and_lists(tmp_path):
+    start, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for rows, kind, form in (([CHAT, CHAT], str, "plain"), ([CHAT, LONG], list, "conversational")):
+        start.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        done = rung("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
+        kinds = [type(json.loads(line)["prompt"]) for line in out.read_text().splitlines()]
+        assert (kinds, json.loads(done.stdout)["form"]) == ([kind, kind], form)
+
+
 def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):
     done = rung(
         "data", "convert", "-", "-o", tmp_path / "b.jsonl", "--to", "prompt_completion", stdin=json.dumps(LONG) + "\n"

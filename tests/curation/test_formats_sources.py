@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -19,7 +20,7 @@ import pytest
 from databases import postgres  # noqa: F401
 from rows_in_files import SOUND, rows_of, write
 
-from curation.rows import Columns, Reject, Row, read_rows
+from curation.rows import Columns, Reject, Row, read_rows, write_rejects
 from curation.rows.rejects import malformed_error
 from curation.rows.rowfile import RowFile
 from curation.rows.source import lines_of, open_bytes
@@ -68,6 +69,23 @@ def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, t
     with pytest.raises(RungError) as refused:
         rows_of(path)
     assert refused.value.where == str(path)
+
+
+@pytest.mark.parametrize("pack", ["gz", "zst"])
+def test_packed_files_are_read_by_their_content_and_to_their_last_part(tmp_path, pack):
+    raw = (SOUND + "\n").encode() * 3
+    squeeze = gzip.compress if pack == "gz" else pytest.importorskip("zstandard").compress
+    (tmp_path / "rows.bin").write_bytes(squeeze(raw[:10]) + squeeze(raw[10:]))
+    assert [item.line for item in rows_of(tmp_path / "rows.bin")] == [1, 2, 3]
+
+
+def test_rejects_keep_every_byte(tmp_path):
+    broken = [b"\xff\xfe bad \xc3", b"nope", "{\u2028".encode()]
+    path = write(tmp_path / "a.jsonl", *broken)
+    write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)])
+    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [each["raw"].encode("utf-8", "surrogateescape") for each in kept] == broken
+    assert base64.b64decode(kept[0]["raw_base64"]) == broken[0]
 
 
 def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):

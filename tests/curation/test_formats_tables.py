@@ -201,6 +201,12 @@ def test_a_file_that_is_no_workbook_is_refused_by_name(tmp_path, content):
     assert wrong.value.where == str(path) and not isinstance(wrong.value, InputError)
 
 
+def test_sheet_of_a_file_that_has_none_is_refused(tmp_path):
+    path = write(tmp_path / "a.csv", "question,answer", "a,b")
+    with pytest.raises(RungError, match="--sheet"):
+        rows_of(path, columns=Columns(sheet="Two"))
+
+
 def test_every_command_that_reads_rows_reads_a_sheet(tmp_path):
     rows = {1: HEAD, **{n: (f"question {n} of its own kind", f"answer {n}") for n in range(2, 6)}}
     rows[6] = rows[5]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tries import tries
 
 from curation.example import Example, chat_row
+from curation.likeness import hashing
+from curation.likeness.leaks import find, scan, weigh
 from curation.likeness.leaks.find import LeakSearch, clean_rows, find_leaks
 from curation.likeness.leaks.scan import PARTS_EACH, ROWS_EACH, scan_train
 from curation.likeness.words import exact, grams, jaccard, same_answer, shingles, words
@@ -132,13 +134,31 @@ def test_one_question_many_times_on_both_sides_is_not_all_pairs(numba: bool) -> 
         asked = [Example(chat_row("write a short description", prose(rng, 20))) for _ in range(2 * size)]
         labelled = [Example(chat_row(prose(rng, 12), title)) for _ in range(2 * size)]
         train, test = [*noise, *asked[:size], *labelled[:size]], [*asked[size:], *labelled[size:]]
-        scan = scan_train(train, test, numba)
-        met = sum(len(rows) for rows, _ in scan.same_words)
+        same = scan_train(train, test, numba).same_words
+        met = sum(len(rows) for rows, _ in same)
         assert met <= 2 * (ROWS_EACH + PARTS_EACH) * size < size * size
         report = find_leaks(train, test, numba=numba)
         assert report.train_rows == list(range(60, 60 + size)) and report.leaked_test == size
         assert len(report.leaks) <= (ROWS_EACH + PARTS_EACH) * size
         assert find_leaks([*noise, *labelled[:size]], test, numba=numba).leaks == ()
+
+
+def test_compiled_and_numpy_find_the_same_however_few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With short questions that are near each other, copies, templates and odd scripts."""
+    rng = random.Random(11)
+    rows = background(rng, 120)
+    short = [f"what is {rng.choice(TOPICS)} and what does it do" for _ in range(150)]
+    rows += [Example(chat_row(text, rng.choice(["a", "b é"]))) for text in short]
+    rows += [Example(chat_row(edit(rng, row.question, 0.05), row.answer or "")) for row in rng.choices(rows, k=60)]
+    rows += [Example(plant(rng, kind, rows[k].question, rows[k].answer or "")) for k, kind in enumerate(KINDS)]
+    rows += [Example({"text": "日本の" + prose(rng, 9)}), Example(chat_row("!!", "??")), Example(chat_row("!!", "one"))]
+    rng.shuffle(rows)
+    train, test = rows[:260], rows[260:]
+    whole = find_leaks(train, test, numba=False)
+    assert len(whole.leaks) > 20 and whole.suspects
+    for room, limit in ((weigh, "ROWS_AT_ONCE"), (find, "ROWS_AT_ONCE"), (hashing, "BLOCK_CHARS"), (scan, "AT_ONCE")):
+        monkeypatch.setattr(room, limit, 50)
+    assert find_leaks(train, test, numba=False) == find_leaks(train, test, numba=True) == whole
 
 
 def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> None:

@@ -23,6 +23,7 @@ from curation.rows.rowfile import RowFile
 from curation.store import NewRow, open_store
 from curation.store.ingest import merge_rejects, read_batches
 from rung.start import start_project
+from rung.text import checks_text
 from workspace.settings import load_settings
 
 WORDS = [a + b for a in ("ba", "co", "di", "fu", "ge", "hi", "ka", "lo") for b in ("nu", "ris", "tem", "vol", "xa")]
@@ -173,3 +174,14 @@ def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch
         drawn.update(lines)
     expected = drawn.total() / 100
     assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
+
+
+def test_how_many_rows_were_judged_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long rows, fewer than SAMPLE of them, are sampled too."""
+    monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 40_000)
+    monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
+    for size, is_sampled in ((10, False), (200, True)):
+        found = check_files([written(tmp_path / "rows.jsonl", rows_of(size, 40))])
+        assert found.kept == size and (found.sampled is not None) == is_sampled
+    assert found.sampled is not None and 5 <= found.sampled < 200
+    assert f"{found.sampled} rows" in " ".join(checks_text.lines(found, "rung data check", True))

@@ -169,6 +169,12 @@ def test_a_split_without_a_share_stays_empty() -> None:
         assert plan.rows("validation") == [] and plan.rows("test") == list(range(30, 40))
 
 
+def test_pinned_validation_rows_count_towards_its_share() -> None:
+    pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
+    plan = plan_split(one_a_day(40), BY_TIME, SHARES, pinned)
+    assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
+
+
 @tries(200)
 @given(st.data(), st.integers(10, 60), st.integers(0, 3))
 def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, count, seed):

@@ -52,6 +52,7 @@ def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
 def test_without_classes_the_rows_in_all_are_counted(desk):
     found = gaps(desk, IN_ALL)
     assert (found.missing, found.classes, found.command) == (59, 0, "rung data generate --count 59")
+    assert gaps(desk) is None and gaps(desk, IN_ALL, "keep") is None, "nobody asks for any"
     found = gaps(desk, IN_ALL, review={"goal": 41})
     assert (found.missing, found.drafts, found.goal_from) == (0, 0, "[review] goal")
 

@@ -38,6 +38,17 @@ def test_a_test_set_alone_stays_byte_for_byte_in_the_whole_version(desk):
     assert frozen(desk).was_there and len(list(desk.project.datasets.glob("v*"))) == 2
 
 
+def test_a_test_set_taken_from_the_pool_stays_as_the_pool_grows(make_desk):
+    desk = make_desk(pool="trust")
+    desk.store.add(rows(100, 1), role="pool")
+    alone = frozen(desk, test_only=True)
+    assert 8 <= alone.manifest.splits["test"].rows <= 12
+    desk.store.add(rows(50, 3), role="pool")
+    whole = frozen(desk)
+    assert whole.manifest.splits["test"].sha256 == alone.manifest.splits["test"].sha256
+    assert sum(split.rows for split in whole.manifest.splits.values()) == 150
+
+
 @pytest.mark.parametrize(("split", "gone"), [("train", False), ("test", True)])
 def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_be_used(desk, split, gone: bool):
     approve_all(desk)

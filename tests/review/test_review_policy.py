@@ -173,3 +173,9 @@ def test_rows_of_a_larger_sample_have_the_order_and_the_second_people_of_all(mak
         found = connection.execute(asked).tuples().all()
     assert len({place for place, _ in found} - {0}) == plan.size
     assert {needed for _, needed in found} == {2}
+
+
+def test_a_name_that_acts_on_a_terminal_is_refused(make_desk):
+    with pytest.raises(RungError) as told:
+        known_reviewer(make_desk().store, "a\x1b[31m")
+    assert told.value.found == "a\x1b[31m"
