@@ -53,6 +53,14 @@ def closed(stages: Any, loopback: Any, tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["chmod", "-R", "u+w", str(root)], check=True)
 
 
+def test_what_only_looks_works_and_leaves_no_trace(closed: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in closed.rglob("*") if path.is_file()}
+    for words in LOOKS:
+        done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
+        assert done.code in (0, 1) and "cannot be" not in done.out + done.err, (words, done)
+    assert {path: path.read_bytes() for path in closed.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("words", CHANGES, ids=" ".join)
 def test_what_changes_is_refused_before_anything_is_done(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
     done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
