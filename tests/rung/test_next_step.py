@@ -87,6 +87,40 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert "20%" in line
 
 
+def test_what_changed_is_to_be_checked_and_reviewed_again(tmp_path, monkeypatch):
+    rung("init", ".", cwd=tmp_path, code=0)
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
+    rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
+    lines(tmp_path / "pool.jsonl", [*rows, row("How do I pay bill number 0 of the month?", "L1")])
+    for line, state in (
+        ("import pool.jsonl", "open"),
+        ("check", "needs_you"),
+        ("fix contradictions --keep r-000031", "open"),
+        ("check", "done"),
+        ("undo", "open"),
+        ("dismiss contradictions --by ann --reason both", "open"),
+        ("check", "done"),
+    ):
+        rung("data", *line.split(), cwd=tmp_path)
+        assert (line, stages(tmp_path)["data"]["state"]) == (line, state)
+    assert stages(tmp_path)["review"]["state"] == "done"
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
+    assert stages(tmp_path)["review"]["state"] == "needs_you", "a policy that asks for more is seen at once"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
+    rung("data", "freeze", cwd=folder, code=0)
+    file = folder / "datasets/v001/train.jsonl"
+    file.unlink() if gone else file.write_bytes(file.read_bytes()[1:])
+    stage = stages(folder)["dataset"]
+    assert stage["state"] == "needs_you" and "train.jsonl" in stage["reason"]
+    checks = json.loads(rung("doctor", "--json", cwd=folder).stdout)["checks"]
+    assert [(c["ok"], "train.jsonl" in c["fact"]) for c in checks if c["name"] == "v001"] == [(False, True)]
+    rung("data", "freeze", cwd=folder, code=0)
+    assert stages(folder)["dataset"]["state"] == "done"
+
+
 def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
     rung("init", ".", cwd=tmp_path, code=0)
     rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
