@@ -54,6 +54,8 @@ ODD: dict[str, Callable[[tarfile.TarFile], None]] = {
     "a name twice, spelt otherwise": lambda tar: member(tar, ".//first.txt", data=b"second"),
     "a file as a folder": lambda tar: member(tar, "first.txt/below"),
     "the folder itself": lambda tar: member(tar, "."),
+    "a name too long": lambda tar: member(tar, "n" * 256),
+    "a path too long": lambda tar: member(tar, "long-name/" * 410),
 }
 
 
