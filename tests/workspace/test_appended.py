@@ -34,6 +34,10 @@ def test_half_a_line_is_passed_over_and_the_next_takes_its_place(tmp_path: Path)
         assert numbers(path) == [1] and is_cut(path)
         append_lines(path, [{"n": 3}])
         assert numbers(path) == [1, 3] and not is_cut(path)
+    path.write_bytes(whole[:5])
+    assert numbers(path) == [] and is_cut(path)
+    append_lines(path, [{"n": 1}, {"n": 2}])
+    assert path.read_bytes() == whole
 
 
 def test_damage_is_named_with_its_lines(tmp_path: Path) -> None:

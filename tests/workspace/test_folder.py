@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from curation.split.manifest import newest_dataset
-from training.runs import RunRecord
-from workspace.artefact import read_artefact
+from training.runs import RunRecord, find_run
+from workspace.artefact import read_artefact, write_artefact
 from workspace.errors import InputError
 from workspace.folder import Project, newest, next_id, oldest_first
 
@@ -31,6 +31,15 @@ def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
     assert oldest_first(sorted(plans)) == plans
     odd = [tmp_path / "1²2" / name for name in ("R-1", "R-2")]
     assert oldest_first(reversed(odd)) == odd, "a project may lie in any folder"
+
+
+def test_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    told = {"plan": "P-001", "plan_sha256": "", "clearance_sha256": "", "dataset": "v001", "base": "x", "steps": 1}
+    for name in ("R-999", "R-1000"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        run = RunRecord(id=name, method="lora", state="finished", **told)
+        write_artefact(tmp_path / "runs" / name / "run.json", run)
+    assert find_run(Project(tmp_path)).id == "R-1000"
 
 
 def test_a_file_that_is_no_artefact_is_told_without_a_place_in_it(tmp_path: Path) -> None:

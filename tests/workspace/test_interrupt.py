@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_a_second_one_acts_at_once() -> None:
         ctrl_c()
         done.append("never")
     assert done == ["after the first"]
+
+
+def test_in_another_thread_nothing_changes() -> None:
+    def work() -> object:
+        with held_interrupt():
+            return signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(work).result() is signal.default_int_handler
 
 
 def test_ignored_stays_ignored() -> None:

@@ -22,6 +22,9 @@ def test_a_broken_table_is_named_with_its_line_and_a_byte_order_mark_is_dropped(
     with pytest.raises(InputError) as error:
         load_settings(file, {})
     assert error.value.where == "rung.toml line 3"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        load_settings(file, {})
     file.write_text('\ufeff[review]\npool = "all"\n', encoding="utf-8")
     assert load_settings(file, {}).review.pool == "all"
 
