@@ -53,6 +53,9 @@ def test_no_command_lets_row_text_act_on_the_terminal(project: Path) -> None:
     row = json.loads(rung(project, "review", "next", "--reviewer", "dana", "--json"))
     assert "\x9b" in json.dumps(row, ensure_ascii=False), "the value itself is not changed"
     assert "\\u001b]0;pwned" in rung(project, "data", "check", "--show", "contradictions"), "shown, not hidden"
+    for name in ("--json", "--verbose"):
+        wrong = in_process.rung("data", "check", f"../{ONE_BYTE}{BIDI}{DEVICE}", name, cwd=project)
+        assert wrong.returncode == 2 and not ACTS.search(wrong.stdout + wrong.stderr), name
 
 
 def test_a_spreadsheet_works_nothing_out_and_the_sheet_comes_back(project: Path) -> None:

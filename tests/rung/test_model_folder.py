@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from in_process import rung
 
+from chat.local.load import find_model
 from curation.example import chat_row
 from rung.cli.data.generate import named_model
 from rung.start import start_project
@@ -39,6 +40,7 @@ def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_commands_read_it_from_below(below: Path) -> None:
     estimate = rung("estimate", "--fit", "24GB", "--method", "lora")
     assert estimate.returncode == 0 and "tiny" in estimate.stdout, estimate.stderr
+    assert find_model("models/tiny") == (str(below.parent.parent / "models" / "tiny"), False), "the hub is not asked"
     rows = below.parent.parent / "rows.jsonl"
     rows.write_text("".join(json.dumps(chat_row(f"{n} {LONG}", str(n))) + "\n" for n in range(3)))
     assert rung("data", "import", str(rows)).returncode == 0

@@ -104,6 +104,7 @@ def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     assert re.search("Likely end +classifier", rung("advise", cwd=tmp_path).stdout)
     status = read_status(Project(tmp_path))
     advice, *later = (status.stage(name) for name in ("Advice", "Train", "Verdict"))
+    assert rung(cwd=tmp_path).stdout == rung("status", cwd=tmp_path).stdout
     assert {stage.state for stage in later} == {"not_needed"} and {stage.reason for stage in later} == {advice.reason}
     assert "classifier" in rung("share", cwd=tmp_path).stdout.splitlines()[0]
 
@@ -129,6 +130,10 @@ def test_the_shared_page_checks_rows_and_shows_them_masked_and_nothing_is_loaded
     assert "ada@bank" not in page and "<script" not in page
     assert not re.search(r'src=|url\(|<link|<iframe|href="(?!#|https://)', page)
     assert "default-src 'none'" in page
+    rung("share", cwd=tmp_path, code=0)  # its own page may be replaced
+    (tmp_path / "share.html").unlink()
+    (tmp_path / "answers.toml").write_text('task = "klassification"\n')
+    assert "answers.toml" in rung("share", cwd=tmp_path, code=2).stderr and not (tmp_path / "share.html").exists()
 
 
 ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
