@@ -89,6 +89,7 @@ async def test_x_stops_a_dry_run_and_its_child_at_once(clinic, program):
         await pilot.press("x")
         await until(pilot, lambda: not app.jobs)
         assert not processes("dry-run", str(clinic.root))
+        assert "Interrupted." in (clinic.root / ".jobs" / "plan.err").read_text(), "it could save what was done"
         await idle(pilot, screen)
         assert screen.message == screen.stopped
     assert not list(clinic.plans.glob("*.preflight.json"))
