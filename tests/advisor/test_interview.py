@@ -14,10 +14,12 @@ from advisor.interview import (
     LONG_WAY,
     SHORT_WAY,
     SHORTEST_WAY,
+    askable,
     effects,
     hanging_rules,
     moot,
     next_question,
+    progress,
 )
 from advisor.rulefiles import load_rulebook
 
@@ -84,6 +86,13 @@ def test_what_recommends_from_own_data_is_asked_for_live_systems() -> None:
     while (question := next_question(BOOK, answers)) is not None and question.id != "live_systems":
         answers = said(answers, question.id, None)
     assert question is not None
+
+
+def test_what_was_measured_is_neither_asked_nor_counted_as_asked() -> None:
+    answers = from_table({"task": "chat", "prompting": "insufficient"})
+    measured = answers.with_changes(examples=200, answered={"examples": {"from": "measured", "by": "rung"}})
+    assert "examples" in askable(BOOK, answers) and "examples" not in askable(BOOK, measured)
+    assert progress(BOOK, measured).asked == 2
 
 
 def test_what_became_moot_is_kept() -> None:

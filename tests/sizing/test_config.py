@@ -63,6 +63,13 @@ def test_hostile_configs_end_in_a_plain_error(tmp_path, name):
     assert len(caught.value.message) < 1000
 
 
+def test_every_problem_of_a_config_at_once(tmp_path):
+    written(tmp_path, {**GOOD, "hidden_size": -1, "vocab_size": "x", "num_hidden_layers": None})
+    with pytest.raises(InputError) as caught:
+        read_architecture(tmp_path)
+    assert len(caught.value.problems) == 3
+
+
 @pytest.mark.parametrize("ref", ["x" * 5000, "a\x1b[31m", "a\x00b", "", "/dev/null", "../.."])
 def test_names_that_are_no_model(ref):
     with pytest.raises(RungError) as caught:
