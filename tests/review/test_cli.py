@@ -160,6 +160,17 @@ def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, imported, ru
     assert next(line for line in card.splitlines() if "4 of 4" in line).endswith("**")  # set apart: it failed
 
 
+def test_a_sample_of_rows_that_are_not_frozen_stands_on_no_card(rung, told, imported, ruled, project, rows_of):
+    (project.root / "rung.toml").write_text("[review]\nsample = 4\n")
+    imported("test.jsonl", rows_of(3), "--as", "test")
+    imported("pool.jsonl", rows_of(40, 100))
+    rung("data", "freeze", wanted=1)
+    for _ in range(3):
+        ruled("approve")
+    made = told("data", "freeze", "--test-only")
+    assert [(each["role"], each["found"]) for each in made["review"]["samples"]] == [("test", 0)]
+
+
 @pytest.mark.parametrize("verdict", ["unsure", "flag"])
 def test_one_person_alone_can_always_finish(rung, told, imported, ruled, project, rows_of, verdict: str):
     """A row that the project's own person is not sure of comes back last, on its own, by name, and after an undo."""

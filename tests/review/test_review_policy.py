@@ -10,7 +10,7 @@ from deciding import settle, take
 from sqlalchemy import select
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, decide_all, draw_again, known_reviewer, next_item, plans, progress
+from curation.review import Ruling, decide, decide_all, draw_again, known_reviewer, next_item, plans, progress, undo
 from curation.review.progress import most_faulty
 from curation.review.queue import draw
 from curation.store.tables import rows
@@ -179,3 +179,13 @@ def test_a_name_that_acts_on_a_terminal_is_refused(make_desk):
     with pytest.raises(RungError) as told:
         known_reviewer(make_desk().store, "a\x1b[31m")
     assert told.value.found == "a\x1b[31m"
+
+
+def test_a_row_sent_back_is_decided_again_by_whoever_decided_it(make_desk):
+    desk = make_desk(candidates=1)
+    settle(desk, "dana", "approve")
+    desk.store.queue(["r-000001"], "contradiction", "contradictions")
+    with pytest.raises(Refusal, match="r-000001"):
+        undo(desk, "r-000001", "dana")
+    (made,) = decide_all(desk, "dana", [("r-000001", Ruling("reject"))], kind="person")
+    assert made.state == "rejected"
