@@ -94,3 +94,5 @@ def test_full_fine_tuning_means_what_a_plan_trains():
     weights = sum(mixed["parts"][name] for name in ("weights", "gradients", "optimizer"))
     assert weights * 2**30 >= 16 * mixed["parameters"]
     assert plain["memory_gib"]["expected"] < 0.6 * mixed["memory_gib"]["expected"]
+    nowhere = rung(*shape, "--batch", "64", "--length", "8192")
+    assert nowhere.returncode == 0 and not any(card["fits"] for card in json.loads(nowhere.stdout)["fits"])

@@ -146,6 +146,9 @@ async def test_a_folder_is_asked_about_before_it_is_imported(project, program):
             await pilot.press(answer)
             await until(pilot, lambda: not (app.jobs or screen.started or screen.question))
             assert kept() == before + brought
+        await pilot.press("i", *["backspace"] * 40, *"nowhere", "enter")
+        await until(pilot, lambda: bool(screen.trouble))
+        assert not screen.question and kept() == before + 6
 
 
 async def test_a_contradiction_is_settled_by_a_digit(project, program):

@@ -38,7 +38,7 @@ def test_a_second_one_acts_at_once() -> None:
         done.append("after the first")
         ctrl_c()
         done.append("never")
-    assert done == ["after the first"]
+    assert done == ["after the first"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_in_another_thread_nothing_changes() -> None:
