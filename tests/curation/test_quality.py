@@ -92,6 +92,15 @@ def test_sets_with_a_fault_as_a_whole_are_told_from_sets_without(name):
     assert told == there and false == 0
 
 
+def test_thin_classes_are_named_with_their_counts():
+    rng = random.Random(2)
+    rows = [row(prose(rng, 1), "yes" if i % 3 else "no") for i in range(200)]
+    rows += [row(prose(rng, 1), "rare") for _ in range(4)]
+    assert [e.note for e in run(rows)[0]["balance"].evidence] == ["rare: 4 rows", "no: 67 rows"]
+    own = run(rows, smallest_class=5)[0]["balance"]
+    assert [e.note for e in own.evidence] == ["rare: 4 rows"] and own.rows == 4
+
+
 @pytest.mark.parametrize("place, kind", enumerate(("source", "length", "preference", "answers")))
 def test_the_kind_of_a_skew_is_told(place, kind):
     faulty, _ = SETS["skew"]
