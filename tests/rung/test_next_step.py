@@ -119,6 +119,9 @@ def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
     assert [(c["ok"], "train.jsonl" in c["fact"]) for c in checks if c["name"] == "v001"] == [(False, True)]
     rung("data", "freeze", cwd=folder, code=0)
     assert stages(folder)["dataset"]["state"] == "done"
+    manifest = folder / "datasets/v002/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"v002"', '"v009"'))
+    assert stages(folder)["dataset"]["state"] == "needs_you", "a folder that was renamed ends no status"
 
 
 def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
