@@ -17,6 +17,7 @@ from evaluation.people_comparison import (
     read_sheet,
     write_sheet,
 )
+from workspace.errors import InputError
 
 
 def outcome(arm, item, text):
@@ -75,6 +76,17 @@ def test_preferences_on_items_of_one_group_count_together(made, tmp_path):
         for groups in (None, {i: str(i % 12) for i in range(1, 121)}, {i: str(i) for i in range(1, 121)})
     )
     assert single == alone and together.difference == alone.difference and together.low < alone.low
+
+
+def test_every_fault_of_a_sheet_is_said(made, tmp_path):
+    path = fill(tmp_path / "sheet", made, lambda row: "a")
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    wrong = [json.dumps({**first, **fault}) for fault in ({"choice": "c"}, {"id": 9999})]
+    path.write_text("\n".join([*wrong, "no json", "[1]", lines[1], lines[1]]))
+    with pytest.raises(InputError) as failed:
+        read_answers(path, made)
+    assert len(failed.value.problems) == 5, "an answer that is given twice is one"
 
 
 def test_narrower_intervals_need_more_items():

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from evaluation.verdict.compare import compare, items_to_settle, power_of
+from evaluation.verdict.intervals import score_interval
 from evaluation.verdict.paired_scores import read_scores
 from evaluation.verdict.rule import rule
 from rung.text.verdict_text import lines
@@ -41,6 +42,16 @@ def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
     assert unequal.effective_clusters == pytest.approx(150**2 / (100**2 + 50))
     assert (unequal.low, unequal.high, unequal.p_value) == (-1, 1, 1)
     assert "2.2 " in lines(unequal)[1] and "9 clusters" in lines(few)[1]
+
+
+def test_an_arms_own_interval_holds_its_score_and_none_above_one():
+    scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
+    low, high = score_interval(scores, clusters=names)
+    assert 0 <= low <= sum(scores) / len(scores) <= high and high - low > 0.3
+    assert score_interval([1.0] * 40, clusters=[str(n // 2) for n in range(40)])[1] == 1.0
+    single = [str(n) for n in range(30)]
+    for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
+        assert score_interval(values, clusters=single) == score_interval(values)
 
 
 def test_the_power_before_a_run_goes_by_the_weight_of_the_groups():

@@ -5,8 +5,10 @@ import json
 import pytest
 from bank import changed, evaluated, ladder
 from in_shell import rung
+from scripted import Scripted
 
 from curation.example import Example, chat_row
+from evaluation.bench import open_bench
 from evaluation.measure import items_of
 from evaluation.measurement_report import read_outcomes
 from rung.report.evaluation import write_page
@@ -80,9 +82,15 @@ def test_which_turns_of_a_row_are_asked(row, asked):
     assert [item.expected for item in items_of([Example(row)], "all")] == asked
 
 
-def test_a_call_between_the_turns_is_an_item_of_its_own():
+def test_a_call_between_the_turns_is_an_item_of_its_own_and_asked_of_no_model_that_cannot_read_it(talking, kit):
     called = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
     said = {"role": "assistant", "content": "done"}
     row = {"messages": [{"role": "user", "content": "q"}, called, {"role": "tool", "content": "ok"}, said]}
     one, two = items_of([Example(row)], "all")
     assert (json.loads(one.expected)[0]["name"], two.expected, two.turns[-1]["role"]) == ("f", "done", "tool")
+    project, settings = talking
+    kit.freeze_by_hand(project, "v003", test=[row], validation=[row], train=[row])
+    deaf = Scripted(["x"])
+    deaf.calls_unread = "deaf"  # type: ignore[attr-defined]
+    with pytest.raises(Refusal, match="deaf"):
+        open_bench(project, settings, deaf)
