@@ -112,3 +112,10 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
         refused = rung(served, *command).stderr
         assert {"resume", "R-001"} < set(refused.split()), refused
     assert "R-001" in rung(served, "evaluate", "R-01").stderr
+
+
+def test_a_judge_needs_a_verdict_and_a_name(served):
+    assert rung(served, "judge").returncode == 1
+    served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
+    unnamed = rung(served, "baseline", "--arms", "base")
+    assert unnamed.returncode == 2 and "judge" in unnamed.stderr

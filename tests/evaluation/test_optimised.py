@@ -1,9 +1,12 @@
 """The optimised prompt: rewritten by a model from errors on train rows, chosen on validation, within limits."""
 
+import json
 from dataclasses import replace
 
+import in_shell
 import pytest
 from bank import changed
+from hosted_replies import completion
 from scripted import Scripted
 
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion
@@ -95,3 +98,19 @@ def test_a_chosen_rewrite_can_be_released_and_is_no_arm_without_rows_to_choose_o
     material = ArmMaterial(proposals=(PromptVersion("optimised.1.md", STEPS[1]),), choosing=10)
     assert parts_of("optimised", {"prompt": "optimised.1.md"}, material, 64)["prompt"]["text"] == STEPS[1]
     assert ARMS["optimised"].variants(replace(material, choosing=0)) == []
+
+
+def test_a_hosted_model_rewrites_the_prompt_where_no_arm_is_named(project, loopback, monkeypatch, kit):
+    def say(_handler, request):
+        turns = request[3]["messages"]
+        if "```" in turns[-1]["content"]:
+            return 200, completion(f"```\n{STEPS[1]}\n```")
+        return 200, completion(kit.right(turns[-1]["content"]) if turns[0]["content"].strip() == STEPS[1] else "pin")
+
+    loopback.say(say)
+    kit.on_server(project, loopback.url, 'proposals = 3\nclosed_set = "off"')
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    done = in_shell.rung("baseline", "--json", cwd=project.root)
+    assert done.returncode == 0, done.stderr
+    found = {arm["arm"]: arm["score"] for arm in json.loads(done.stdout)["arms"]}
+    assert found["optimised"] == 1.0 > found["prompt"]
