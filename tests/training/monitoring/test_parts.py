@@ -15,8 +15,10 @@ from training.monitoring.drift import ProductionForm, judge_of, judge_signal, me
 from training.monitoring.pii import masked_text
 from training.monitoring.reference import OwnTurns, released
 from training.monitoring.signals import (
+    MOST,
     Signal,
     differ,
+    halves,
     higher,
     later_signal,
     length_signal,
@@ -164,6 +166,13 @@ def test_the_signals_of_words_see_another_vocabulary_and_other_topics():
     one_sided = [question(rng, two[0]) for _ in range(60)]
     topics = next(signal for signal in word_signals(one_sided, rows, "train rows", 0) if signal.name == "topics")
     assert topics.raised and ": " in topics.evidence[0]
+
+
+def test_the_halves_share_no_row_and_are_drawn_by_seed():
+    rows = [str(n) for n in range(2 * MOST + 500)]
+    known, fresh = halves(rows, 4)
+    assert len(known) == len(fresh) == MOST and not set(known) & set(fresh)
+    assert halves(rows, 4) == (known, fresh) != halves(rows, 5)
 
 
 def test_too_few_of_either_side_is_said_and_no_alarm():

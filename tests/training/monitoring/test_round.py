@@ -35,6 +35,12 @@ from workspace.folder import Project
 from workspace.settings import load_settings
 
 
+def test_nothing_is_measured_or_learnt_before_a_release(project: Project):
+    for words in (("watch", "report"), ("watch", "learn")):
+        done = rung(*words, cwd=project.root)
+        assert done.returncode == 1 and "rung release --to prompt" in done.stderr, done.stderr
+
+
 def test_quiet_production_raises_nothing_and_another_ward_does(house: Project, ask, write):
     assert "watch" in status_of(read_facts(house)).command
     quiet = [ask(text, line_of(text)) for text in phrases(60, 77)]

@@ -89,6 +89,16 @@ def test_lines_that_find_no_other_are_set_aside_each_with_its_reason():
     assert (len(made.requests), [part.ids for part in made.feedback]) == (1, [("gone",)])
 
 
+def test_each_line_of_feedback_leaves_what_the_others_said():
+    made = joined(
+        {"request_id": "x", "rating": "down", "comment": "wrong side"},
+        litellm(1, "q", "a", request_id="x", trace_id="t"),
+        {"trace_id": "t", "edit": "b"},
+    )
+    said = made.requests[0].feedback
+    assert (said.rating, said.comment, said.edit, made.requests[0].more) == (-1.0, "wrong side", "b", (1, 3))
+
+
 @pytest.mark.parametrize(
     ("ratings", "scale", "worst", "best"),
     [
