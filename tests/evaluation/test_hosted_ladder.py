@@ -7,7 +7,7 @@ import time
 
 import in_shell
 import pytest
-from bank import LABELS, right
+from bank import LABELS, PLACES, right
 from forks import REAL
 from hosted_replies import completion
 from hosted_service import PRICES, Service
@@ -107,6 +107,14 @@ def test_free_parameters_are_sent_and_tell_answers_apart(hosted, service: Servic
     measured(hosted)
     assert service.answered == 2 * before
     assert (loopback.requests[-1][3]["top_p"], loopback.requests[-1][3]["reasoning_effort"]) == (0.9, "low")
+
+
+def test_an_item_that_is_always_refused_counts_as_a_failure(hosted, service: Service):
+    service.filtered = lambda question: question.endswith(f"{PLACES[5]} today") and question.startswith("card")
+    report, outcomes = measured(hosted)
+    (lost,) = [o for o in outcomes if o["split"] == "test" and o["stopped"] == "refused"]
+    assert lost["score"] == 0.0 and "filtered" in lost["why"]
+    assert report["arms"][0]["failures"] == 1 and not report["arms"][0]["unmeasured"]
 
 
 def test_a_service_that_refuses_all_items_ends_the_command(hosted, service: Service):

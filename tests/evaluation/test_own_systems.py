@@ -95,6 +95,18 @@ def test_a_service_is_measured_on_the_same_items_and_the_tuned_model_must_beat_i
         assert rival["difference"] == 0 and verdict["verdict"] != "ship"
 
 
+def test_a_service_that_goes_away_stops_the_command_and_counts_no_item_as_wrong(project, shell, loopback, torn):
+    def going_away(handler, request):
+        gone = "abroad today" in request[3]["messages"][-1]["content"]
+        return (torn if gone else answering)(handler, request)
+
+    loopback.script[:] = [going_away]
+    at = f'[arms.crm]\nurl = "{loopback.url}/crm"\ntries = 1\n'
+    code, document = shell("baseline", "--arms", "own:crm", settings=at)
+    assert code == 2 and "answers are kept" in document["error"]["message"], document
+    assert not list(project.evaluations.glob("*/report.json"))
+
+
 def test_code_runs_only_as_the_account_trusts_it(project, shell, tmp_path):
     file = project.root / "arms" / "crm.py"
     file.parent.mkdir()
