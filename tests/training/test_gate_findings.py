@@ -19,7 +19,7 @@ from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
 from training.gates.clearance import Locked, admit, check_gates, grant, override
 from training.gates.gate import policy_of
-from training.plan.memory_fit import Machine, methods_instead
+from training.plan.memory_fit import Machine, fit_of, methods_instead
 from training.plan.plans import Plan, read_plan
 from training.runs import read_run
 from workspace.artefact import now, read_artefact, revised, write_artefact
@@ -152,6 +152,12 @@ def test_a_plan_that_is_not_there_and_a_model_whose_memory_is_known_by_measuring
     for gib, opens in ((0.12, True), (90_000.0, False)):
         found = gate(ready, "machine", revised(plan, forecast=revised(plan.forecast, measured_gib=gib)))
         assert found.passed is opens and found.evidence["gib"] == round(gib, 1)
+
+
+def test_a_machine_without_cards_shares_its_memory_among_processes(ready: Project, planned: Path) -> None:
+    recipe = read_plan(planned).recipe
+    one, two = (fit_of(revised(recipe, processes=n), Machine(8.0), usable=0.9) for n in (1, 2))
+    assert one and two and two.expected == pytest.approx(2 * one.expected) and two.has == one.has
 
 
 def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, planned: Path) -> None:

@@ -299,6 +299,11 @@ def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung
     assert [path.stem for path in ready.plans.glob("P-*.toml")] == ["P-001"], "a plan that nobody asked for is not kept"
 
 
+def test_answers_that_cannot_be_read_leave_no_plan(rung: Rung, ready: Project) -> None:
+    ready.answers_file.write_text("task = \n")
+    assert rung("plan").returncode == 2 and not list(ready.plans.glob("*.toml"))
+
+
 def test_it_is_said_before_training_that_the_baseline_was_asked_otherwise(rung: Rung) -> None:
     told = rung("train", "--detach", RUNG_MODEL__MAX_TOKENS="7")
     rung("runs", "stop", "R-001")

@@ -78,6 +78,12 @@ def test_an_objective_trains_and_changes_the_model(rung, ready: Project, setting
 
 
 @pytest.mark.slow
+def test_packed_rows_train_by_an_ordinary_plan(rung, ready: Project, tiny):
+    run = trained(rung, ready, "--packing")
+    assert change(ready, run, tiny) > 1e-3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -1,15 +1,16 @@
 """A plan: every value with its reason, what does not fit, what is wrong with it, and how it is kept."""
 
 import math
+import shutil
 
 import pytest
 from counting import Words
 
 from training.plan.memory_fit import Machine, with_cards
 from training.plan.planning import make_plan
-from training.plan.plans import Plan, read_plan, read_plans
+from training.plan.plans import Plan, find_plan, read_plan, read_plans
 from training.plan.recipe import Recipe
-from workspace.errors import InputError, Refusal
+from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import load_settings
 
@@ -77,6 +78,20 @@ def test_all_that_is_wrong_with_a_plan_is_said_at_once(planned):
     with pytest.raises(InputError) as refused:
         read_plan(planned)
     assert len(refused.value.problems) == 2 and '"rank"' in str(refused.value)
+
+
+def test_a_misspelt_plan_is_named(ready: Project, planned):
+    with pytest.raises(RungError, match='"P-001"'):
+        find_plan(ready, "P-01")
+
+
+def test_without_advice_or_dataset_there_is_no_plan(ready: Project):
+    shutil.rmtree(ready.datasets)
+    with pytest.raises(Refusal, match="dataset"):
+        plan_of(ready)
+    ready.decision_file.unlink()
+    with pytest.raises(Refusal, match="advice"):
+        plan_of(ready)
 
 
 def test_every_value_has_a_reason_and_strange_ones_are_kept_and_warned_of(ready: Project):

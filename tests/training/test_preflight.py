@@ -17,7 +17,7 @@ from later import dry_steps
 from lives import processes, wait_until
 
 from curation.example import Example, chat_row
-from training.gates.clearance import Locked, grant
+from training.gates.clearance import Locked, grant, override
 from training.plan.planning import seconds_for
 from training.plan.plans import read_plan
 from training.run.inputs import answers
@@ -28,6 +28,7 @@ from training.trials.sweep import (
     Spec,
     begin,
     budget,
+    cleared,
     halving,
     lay_out,
     outcome,
@@ -219,6 +220,15 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
     with pytest.raises(InputError) as refused:
         laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
     assert {p.where for p in refused.value.problems} == {"learning_rate=fast", "rank=0"}
+
+
+def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan):
+    planned = replan()
+    small.decision_file.write_text(small.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
+    settings = load_settings(small.settings_file)
+    with pytest.raises(Locked):
+        cleared(small, settings, planned, [])
+    assert cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
 
 
 def test_the_child_asks_the_gates_itself(small: Project, replan):
