@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hosted_replies import HELLO, message
 
+from chat.batching import Batches, in_batches
 from chat.open import open_model
 from chat.privacy import Guard, SentCalls, is_own, privacy_answers, project_guard, trains
 from workspace.errors import Refusal, RungError
@@ -34,6 +35,16 @@ def test_what_came_before_the_mind_changed_is_kept(project: Project, loopback):
             came.append((number, reply))
             project.answers_file.write_text('privacy = "no_external_api"\n')
     assert len(came) == len(loopback.requests), "every paid reply was handed over before the refusal"
+
+
+def test_no_batch_is_sent_after_the_mind_changed(project: Project, loopback):
+    model = open_model(claude(loopback.url), guard=project_guard(project, Settings()))
+    project.answers_file.write_text('privacy = "no_external_api"\n')
+    with pytest.raises(Refusal, match="no_external_api"):
+        in_batches(model, project.root / "batches", print).answer([HELLO])
+    with pytest.raises(Refusal, match="no_external_api"):
+        Batches(model, project.root / "batches").send({"a": HELLO}, {"a": None})
+    assert loopback.requests == [] and not (project.root / "batches").exists()
 
 
 def test_own_hosts_and_this_machine_are_free(project: Project, loopback):
