@@ -18,7 +18,7 @@ from lives import losses, wait_until
 from training.runs import curve, is_alive, read_run
 from workspace.folder import Project
 
-SLOWED = {"RUNG_TRAINING__EPOCHS": "12"}
+SLOWED = {"RUNG_TRAINING__EPOCHS": "30"}
 """Enough steps to meet the run while it is under way."""
 
 
@@ -28,7 +28,7 @@ def step(folder):
 
 @pytest.fixture(scope="module")
 def unbroken(built, tiny, tmp_path_factory):
-    """A finished run of 12 epochs, and what `rung train` said."""
+    """A finished run of 30 epochs, and what `rung train` said."""
     root = tmp_path_factory.mktemp("unbroken") / "clinic"
     shutil.copytree(built, root)
     done = in_shell.rung("train", cwd=root, RUNG_MODEL__BASE=str(tiny), **SLOWED)
@@ -39,7 +39,7 @@ def unbroken(built, tiny, tmp_path_factory):
 def test_a_run_finishes_leaves_all_its_files_and_trains_the_answers_alone(unbroken):
     folder, said = unbroken
     run = read_run(folder)
-    assert run.state == "finished" and run.step == run.steps == 48
+    assert run.state == "finished" and run.step == run.steps == 120
     assert {"evaluate", "R-001"} < set(said.split())
     assert {"adapter_model.safetensors", "adapter_config.json", "tokenizer.json"} <= set(run.files)
     validations = [line for line in curve(folder) if line["kind"] == "validation"]
