@@ -38,6 +38,20 @@ async def test_the_answers_of_a_pair_stand_beside_one_another_and_turns_in_their
     assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
 
 
+async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, program):
+    folder = begun(tmp_path / "icd", PLAIN[:2])
+    hosted = '[model]\nprovider = "anthropic"\nbase = "claude-sonnet-4-6"\n'
+    (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + "goal = 40\n" + hosted)
+    for row in ("r-000001", "r-000002"):
+        decided_by(folder, "mo", row, "approve")
+    async with playing(program(folder)) as (app, pilot):
+        app.open_stage(4)
+        await settled(pilot)
+        told = words_in(app)
+        found = re.search(r"\b38 .* \b38 .*\$(\d+\.\d\d) .*claude-sonnet-4-6.*--count 38\b", told)
+        assert found and 0 < float(found[1]) < 2
+
+
 async def test_a_text_a_call_and_a_question_without_an_answer_are_shown_and_edited(tmp_path, program):
     """A call is edited by field; without an answer there is nothing to approve."""
     made = {"type": "function", "function": {"name": "pay", "arguments": {"to": "Ann", "sum": 3}}}

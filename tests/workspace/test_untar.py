@@ -102,3 +102,15 @@ def test_very_many_files_are_refused(tmp_path: Path, into: Path, monkeypatch: py
     assert len(list(into.iterdir())) == 9
     with pytest.raises(TooMuch, match="9 files"):
         unpack(packed(tmp_path / "many.tar", *((f"f{n}", b"") for n in range(10))), into)
+
+
+def test_the_longest_name_and_path_that_a_system_takes_come_out(tmp_path: Path, into: Path) -> None:
+    deep = untar.PATH_MAX - 1 - len(str(into)) - 1  # the end of the string, and the slash before the path
+    name = "n" * untar.NAME_MAX
+    path = f"{name}/" * (deep // 256)
+    path += "p" * (deep - len(path))
+    unpack(packed(tmp_path / "a.tar", (name + "/x", b""), (path, b"far")), into)
+    assert (into / path).read_bytes() == b"far"
+    for number, odd in enumerate((path + "p", "n" + name)):
+        with pytest.raises(tarfile.TarError, match="too long"):
+            unpack(packed(tmp_path / f"odd{number}.tar", (odd, b"")), tmp_path / "into")
