@@ -180,6 +180,16 @@ def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(
     assert found(tmp_path)[0] == first
 
 
+def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    names, _ = found(project)
+    assert told(project, "data", "fix", "leaks")[0]["rows"] == []
+    said = rung("data", "fix", "leaks", "contradictions", "--dry-run", cwd=project, code=0).stdout
+    assert said.splitlines()[-1].endswith("fix contradictions") and found(project)[0] == names
+    done = told(project, "data", "fix", "leaks", "secrets")
+    assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
+
+
 def test_names_that_are_none_change_nothing(project):
     names, _ = found(project)
     for command in (

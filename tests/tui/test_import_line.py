@@ -37,7 +37,7 @@ async def test_columns_are_chosen_by_keys_remembered_by_header_and_taken_back(pr
         assert app.screen is shown
         await press(pilot, "j", "1", "j", "2", "t")
         assert (shown.columns.question, shown.columns.answer, shown.role) == ("said", "team", "test")
-        assert [row.answer for row in shown.rows] == ["cards", "pins", "cards"]
+        assert [row.answer for row in shown.rows] == ["cards", "pins", "cards"] and "-> pins" in text_of(app)
         await pilot.press("enter")
         await until(pilot, lambda: not app.jobs and "a.csv" in sources(project))
         await settled(pilot)
