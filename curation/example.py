@@ -82,6 +82,11 @@ class Example:
         """The last assistant message, text and calls; None for a row without an answer. Reasoning is no part of it."""
         return said_in(self.messages[-1]) if self.is_answered else None
 
+    @property
+    def tests(self) -> str:
+        """Python that checks an answer which is a program; empty where the row has none."""
+        return str(self.row.get("tests") or "")
+
     @cached_property
     def calls(self) -> bool:
         """True if the answer calls tools."""

@@ -110,12 +110,12 @@ def _turns(row: Example) -> list[int]:
         return [0] if row.answer is not None else []
     said = [message for message in row.messages if message.get("role") == "assistant"]
     last = len(said) if row.is_answered else 0
-    return [n for n, turn in enumerate(said, 1) if n == last or ("tests" not in row.row and is_trained(turn))]
+    return [n for n, turn in enumerate(said, 1) if n == last or (not row.tests and is_trained(turn))]
 
 
 def _item(number: int, row: Example, line: int, turn: int = 0) -> EvalItem:
-    tools, tests = row.row.get("tools"), str(row.row.get("tests", ""))
-    return EvalItem(number, tuple(row.asked), row.question, row.answer or "", tools, tests, line, turn)
+    tools = row.row.get("tools")
+    return EvalItem(number, tuple(row.asked), row.question, row.answer or "", tools, row.tests, line, turn)
 
 
 def choosing_items(rows: Sequence[Example], settings: EvaluationSettings) -> list[EvalItem]:

@@ -228,7 +228,7 @@ def _of_parts(message: JsonObject, field: str) -> Iterator[JsonObject]:
         if found["tool_use"]:
             message["tool_calls"] = [*(message.get("tool_calls") or []), *map(_call, found["tool_use"])]
         if found["thinking"]:
-            message["reasoning_content"] = "\n".join(str(part.get("thinking", "")) for part in found["thinking"])
+            message["reasoning_content"] = "\n".join(str(part.get("thinking") or "") for part in found["thinking"])
         yield message
 
 

@@ -6,6 +6,8 @@ import math
 import pytest
 
 from chat.protocols import Ask
+from curation.example import Example, chat_row
+from evaluation.measure import items_of
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
 from evaluation.metrics.json_documents import json_fields, json_valid
 from evaluation.metrics.text import (
@@ -166,3 +168,10 @@ def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
     (tmp_path / "hole.json").write_text('{"properties": {"a": {"$ref": "#/$defs/none"}}}')
     with pytest.raises(RungError, match=r"hole.json: .*none"):
         item_metric("json_schema:hole.json", tmp_path).score('{"a": 1}', "")
+
+
+def test_a_key_that_holds_null_has_no_tests_that_every_program_passes() -> None:
+    rows = [Example({**chat_row("add", "1"), **more}) for more in ({}, {"tests": None}, {"tests": "assert f() == 1"})]
+    assert [item.tests for item in items_of(rows, "last")] == ["", "", "assert f() == 1"]
+    with pytest.raises(RungError):
+        item_metric("code").of_row("anything()", "1", rows[1].tests, None)

@@ -127,4 +127,4 @@ def _call(part: Mapping[str, Any]) -> JsonObject:
 
 
 def _text(parts: Any) -> str:
-    return "".join(str(part.get("content", "")) for part in _tables(parts) if part.get("type", "text") == "text")
+    return "".join(str(part.get("content") or "") for part in _tables(parts) if part.get("type", "text") == "text")

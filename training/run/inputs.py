@@ -94,7 +94,7 @@ def questions(
     def column(tokens: Tokens) -> dict[str, str]:
         row = rows[tokens.row - 1]
         text = render(tokenizer, with_system(row.asked, system_prompt), row.row.get("tools"))
-        expected = str(row.row.get("tests", "")) if tests else row.answer or ""  # what a metric compares an answer with
+        expected = row.tests if tests else row.answer or ""  # what a metric compares an answer with
         return {"prompt": text, "expected": expected, "question": question_of(row)}
 
     found = EncodedRows()

@@ -129,7 +129,7 @@ class ValidationAnswers:
         expected = row.answer or ""
         tools = row.row.get("tools")
         output = read_answer(output, tools) if tools else output
-        score = self.metric.of_row(output, expected, str(row.row.get("tests", "")), tools)
+        score = self.metric.of_row(output, expected, row.tests, tools)
         right = output == expected.strip()
         return ValidationAnswer(
             question=row.question[-200:], expected=expected, output=output, right=right, score=score
