@@ -1,18 +1,28 @@
-"""A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship."""
+"""A test set is meant for a number of runs: the plan is fixed first, confidence follows, and later runs cannot ship.
+
+Older versions with its items count; so do versions whose files are not as they were frozen. Test labels that somebody
+corrects after results were seen count only where a blind review drew their rows.
+"""
+
+import shutil
 
 import pytest
 from bank import changed, evaluated, ladder, perfect
+from in_shell import rung
 from scripted import Scripted
 
+from curation.example import Example
+from curation.split.manifest import read_manifest
 from curation.store import open_store
 from evaluation.bench import open_bench
-from evaluation.looks import note_look, split_to_show, standing, take_place
+from evaluation.looks import check_corrections, folded, note_look, older_tests, split_to_show, standing, take_place
 from evaluation.measurement_report import read_report
 from evaluation.tuned import check_unseen, run_evaluation
 from evaluation.verdict.intervals import estimate
 from evaluation.verdict.pairing import rule_again
 from evaluation.verdict.rule import newest_verdict
 from rung.report.evaluation import SHUT, write_page
+from workspace.artefact import write_artefact
 from workspace.errors import Refusal
 from workspace.settings import load_settings
 
@@ -85,9 +95,9 @@ def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(p
 
 
 def refrozen(project, settings, model, kit, test):
-    """The next version, with these test rows, and its baseline."""
+    """The next version, with these test rows, and the report of its baseline."""
     kit.freeze_test(project, f"v00{len(list(project.datasets.iterdir())) + 1}", test)
-    ladder(project, settings, model)
+    return ladder(project, settings, model)[1]
 
 
 def frozen(kit):
@@ -160,3 +170,85 @@ def test_another_metric_or_margin_after_the_first_run_changes_no_verdict(project
     assert any("exact_match" in note for note in shopped.notes) and any("R-001" in note for note in shopped.notes)
     ladder(project, wide, model)
     assert evaluate(project, wide, "R-001").place == 1
+
+
+@pytest.mark.parametrize("change", ["{}.", "{} ?", "“{}”", "{}\u200b", "({})", "  {} !"])
+def test_punctuation_makes_no_question_another_one(change):
+    assert folded(change.format("Card lost at home?")) == folded("card lost at home")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("C++?", "C?"), ("is it -1", "is it 1"), ("1.5 mg", "15 mg"), ("a<b", "a>b"), ("नमस्ते", "नमसत"), ("?", "!")],
+)
+def test_signs_that_change_a_question_keep_it_another_one(one, other):
+    assert folded(one) != folded(other)
+
+
+def test_versions_come_oldest_first_beyond_three_digits(project, kit):
+    versions = ("v999", "v1000", "v1001")
+    made = [kit.freeze_by_hand(project, v, test=kit.rows_of(kit.PLACES, " " * n)) for n, v in enumerate(versions, 1)]
+    shas = [read_manifest(folder).splits["test"].sha256 for folder in made]
+    assert [older.version for older in older_tests(project, shas[2], shas, ())] == ["v999", "v1000"]
+
+
+def test_a_scored_test_set_that_is_changed_or_gone_is_refused_by_name_and_one_that_was_deleted_still_counts(
+    project, settings, model, baseline, kit
+):
+    evaluate(project, settings, "R-001")
+    rows = frozen(kit) + kit.rows_of(["upstairs"], " today")
+    for row in rows:
+        row["messages"][0]["content"] += " ?"
+    test_sha256 = refrozen(project, settings, model, kit, rows).test_sha256
+    known = standing(project, settings, test_sha256)
+    assert known.runs == ("R-001 on v001",) and not known.may_ship("R-002")
+    old = project.datasets / "v001" / "test.jsonl"
+    for damage in (b'{"messages": [', b"\xff\xfe\n", b'{"text": "nothing of before"}\n'):
+        old.write_bytes(damage)
+        with pytest.raises(Refusal, match=r"v001/test\.jsonl: changed"):
+            standing(project, settings, test_sha256)
+    old.unlink()
+    with pytest.raises(Refusal, match=r"v001/test\.jsonl: gone"):
+        standing(project, settings, test_sha256)
+    ran = rung("evaluate", "--power", cwd=project.root)
+    assert ran.returncode == 1 and "v001/test.jsonl" in ran.stderr and "Traceback" not in ran.stderr
+    shutil.rmtree(project.datasets / "v001")
+    (gone,) = standing(project, settings, test_sha256).runs
+    assert "R-001" in gone and "v001" in gone
+    again = evaluate(project, settings, "R-002")
+    assert (again.verdict, again.place) == ("judgement", 2)
+    assert any(gone in note for note in again.notes)
+
+
+def test_labels_change_after_a_look_only_among_rows_that_were_drawn(project, settings, model, kit):
+    with open_store(project, settings) as store:
+        ids = store.add([Example(row) for row in frozen(kit)], role="test").ids
+
+    def named(folder):
+        """The version with the store's ids in its manifest, as a freeze writes them."""
+        entries = [{"split": "test", "line": n, "id": name} for n, name in enumerate(ids, 1)]
+        write_artefact(folder / "manifest.json", read_manifest(folder).model_copy(update={"rows": entries}))
+        return folder
+
+    def corrected(name, place):
+        rows = frozen(kit)
+        rows[place]["messages"][1]["content"] = "other"
+        return kit.freeze_by_hand(project, name, test=rows, train=kit.rows_of(["there"]))
+
+    named(project.datasets / "v001")
+    few = rung("evaluate", "--recheck", "3", cwd=project.root)
+    assert few.returncode == 2 and "20 " in few.stderr
+    ladder(project, settings, model)
+    evaluated(project, settings)
+    drawn = rung("evaluate", "--recheck", "20", cwd=project.root)
+    assert drawn.returncode == 0 and "20 of 36" in drawn.stdout
+    with open_store(project, settings) as store:
+        waiting = {row.id for row in store.rows() if row.state == "pending"}
+    assert len(waiting) == 20
+    allowed = next(n for n, row in enumerate(ids) if row in waiting)
+    picked = next(n for n, row in enumerate(ids) if row not in waiting)
+    check_corrections(project, settings, named(corrected("v002", allowed)))
+    folder = corrected("v003", picked)
+    for imported_anew in (True, False):  # then only its question tells that it is the row
+        with pytest.raises(Refusal, match="test"):
+            check_corrections(project, settings, folder if imported_anew else named(folder))
