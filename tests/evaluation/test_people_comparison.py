@@ -1,6 +1,6 @@
-"""People compare blind: sides and order by a seed, ties, several raters, answers at once on disk, names only at the end.
+"""People compare blind: sides and order by a seed, ties, several raters, names only at the end.
 
-In the browser a pairing a page.
+In the browser it is one pairing a page, and each answer is on disk at once.
 """
 
 import json

@@ -1,23 +1,26 @@
-"""Retrieval by words and by meaning: chosen on validation, the same in every process, no test answer in it."""
+"""Retrieval by words and by meaning: chosen on validation, the same in every process, no test answer in it.
 
+And the training rows that are nearest to an item, with who let them in.
+"""
+
+import json
 import os
 import subprocess
 import sys
 
 import pytest
-from bank import Topics
-from scripted import Scripted
+from bank import Topics, evaluated, ladder
 
 from chat.local.embed import open_embedder, packaged_folder
 from curation.example import chat_row
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import documents_with_pairs, run_baseline
-from evaluation.bench import open_bench
+from curation.split.manifest import read_manifest
+from evaluation.baseline import documents_with_pairs
 from evaluation.choose import Choices
 from evaluation.measure import EvalItem
-from evaluation.retrieval import Bm25, Meanings, NearestByMeaning, Passage, read_documents
-from workspace.artefact import read_artefact
-from workspace.settings import load_settings
+from evaluation.retrieval import Bm25, Meanings, NearestByMeaning, Passage, TrainRowIndex, read_documents
+from rung.why import answer
+from workspace.artefact import read_artefact, write_artefact
+from workspace.errors import Refusal, RungError
 
 OTHER_WORDS = {"card lost": "plastic vanished", "money late": "funds delayed", "pin wrong": "secret digits refused"}
 
@@ -32,37 +35,24 @@ def renamed(project, kit):
             what = next(name for name in OTHER_WORDS if question.startswith(name))
             yield chat_row(question.replace(what, OTHER_WORDS[what]), row["messages"][1]["content"])
 
+    (project.prompts / "prompt.rules.md").unlink()  # by which the model knows the usual words
     test = list(said(kit.rows_of(kit.PLACES, " today")))
     validation = list(said(kit.rows_of(kit.PLACES[:4], " now")))
     kit.freeze_by_hand(project, "v001", test=test, validation=validation, train=kit.rows_of(kit.PLACES, " this week"))
     return project
 
 
-def reply(ask):
-    """The answer of the nearest example, of the first passage, or nothing that is right."""
-    shown = [turn["content"] for turn in ask.turns if turn["role"] == "assistant"]
-    question = ask.turns[-1]["content"]
-    if "Passages:" in question:
-        shown.append(question.split("-> ")[1].split("\n")[0])
-    return shown[-1] if shown else ask.choices[0] if ask.choices else "no idea"
-
-
-def ladder_of(project, embedder, arms):
-    settings = load_settings(project.settings_file, {})
-    bench = open_bench(project, settings, Scripted(reply, name="scripted-1"), embedder=embedder)
-    return run_baseline(bench, arms_named(arms))[1]
-
-
-def test_validation_prefers_meaning_where_the_words_differ(renamed):
+def test_validation_prefers_meaning_where_the_words_differ(renamed, settings, model):
     embedder = Topics()
-    report = ladder_of(renamed, embedder, ["base", "prompt", "retrieved", "rag", "combined"])
+    arms = ("base", "prompt", "retrieved", "rag", "combined")
+    folder, report = ladder(renamed, settings, model, *arms, embedder=embedder)
     found = {arm.arm: arm for arm in report.arms}
     assert found["retrieved"].settings["search"] == "embeddings (topics)"
     assert found["rag"].settings["search"] == "embeddings (topics)"
     assert (found["retrieved"].score, found["rag"].score) == (1.0, 1.0)
     assert found["rag"].extra["retrieval_recall"] == 1.0
     assert len(embedder.asked) == len(set(embedder.asked))  # each text once, whatever the arms
-    choices = read_artefact(renamed.evaluations / report.id / "choices.json", Choices)
+    choices = read_artefact(folder / "choices.json", Choices)
     (tries,) = (chosen.tries for chosen in choices.arms if chosen.arm == "combined")
     assert {tried.settings.get("search") for tried in tries} == {None, "embeddings (topics)"}
 
@@ -124,3 +114,34 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     assert documents_with_pairs(chunks, [item("Card?", "plastic")]) == frozenset(), "too short to be told from chance"
     assert documents_with_pairs([Passage("a:1", "a", "card? plastic")], [item("Card?", "plastic")]) == {"a:1"}
     assert not documents_with_pairs([Passage("a:1", "a", "card lost: E100")], [item("Card lost", "E10")]), "whole words"
+
+
+def test_the_nearest_rows_come_first_with_their_reviewers(project):
+    folder = project.datasets / "v001"
+    manifest = read_manifest(folder)
+    who = [
+        {"split": "train", "line": n + 1, "id": f"r-{n:06d}", "reviewer": "priya", "state": "edited", "source": "a:1"}
+        for n in range(12)
+    ]
+    write_artefact(folder / "manifest.json", manifest.model_copy(update={"rows": who}))
+    near = TrainRowIndex(folder)
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    first, second = near.of([rows[3]["messages"][0]["content"], "pin wrong abroad"], 2)
+    assert (first[0].line, first[0].id, first[0].reviewer, first[0].state) == (4, "r-000003", "priya", "edited")
+    assert 0.99 < first[0].similarity <= 1.0 + 1e-9 and first[0].similarity > first[1].similarity
+    assert second[0].answer == "pin" and "abroad" in second[0].question
+    unknown = near.of([rows[20]["messages"][0]["content"]], 1)[0][0]
+    assert (unknown.id, unknown.reviewer) == ("", "nobody")
+    assert near.of([]) == []
+
+
+def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model):
+    ladder(project, settings, model)
+    with pytest.raises(Refusal):
+        answer(project, "E-001:2")
+    evaluated(project, settings)
+    found = answer(project, "E-002:2")
+    assert found.document["expected"] == "transfer" and len(found.document["train_rows"]) == 3
+    assert found.lines[0].startswith("E-002:2 ")
+    with pytest.raises(RungError, match="99"):
+        answer(project, "E-002:99")
