@@ -1,8 +1,10 @@
-"""The paired interval and p-values against enumerated truths and against scipy and numpy, to the last digit."""
+"""The paired interval and p-values against enumerated truths and against scipy and numpy, to the last digit.
+
+Where items share a cluster, all figures speak of the mean over items, however unequal the clusters are.
+"""
 
 import math
 import random
-from itertools import product
 
 import numpy as np
 import pytest
@@ -10,17 +12,8 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.verdict.compare import MANY_FLIPS, compare, items_to_settle, minimum_detectable, p_value
-from evaluation.verdict.intervals import TOLERANCE, estimate, is_binary, retraining_of
-
-
-def trinomial(n, win, lose):
-    """Every (wins, losses) of n items with its probability."""
-    for w in range(n + 1):
-        for lost in range(n + 1 - w):
-            same = n - w - lost
-            ways = math.comb(n, w) * math.comb(n - w, lost)
-            yield w, lost, ways * win**w * lose**lost * (1 - win - lose) ** same
+from evaluation.verdict.compare import MANY_FLIPS, compare, items_to_settle, minimum_detectable, p_value, power_of
+from evaluation.verdict.intervals import TOLERANCE, Retraining, estimate, is_binary, retraining_of, score_interval
 
 
 @pytest.mark.parametrize(
@@ -28,8 +21,9 @@ def trinomial(n, win, lose):
 )
 def test_enumerated_coverage_and_false_ship_for_small_sets(win, lose):
     n, truth, covered, shipped = 30, win - lose, 0.0, 0.0
-    for w, lost, chance in trinomial(n, win, lose):
-        low, high = estimate([1.0] * w + [-1.0] * lost + [0.0] * (n - w - lost)).interval()
+    for counts in ((won, lost, n - won - lost) for won in range(n + 1) for lost in range(n + 1 - won)):
+        chance = scipy.stats.multinomial.pmf(counts, n, (win, lose, 1 - win - lose))
+        low, high = estimate(np.repeat([1.0, -1.0, 0.0], counts).tolist()).interval()
         covered += chance * (low <= truth <= high)
         shipped += chance * (low > truth)
     assert covered >= 0.94
@@ -39,24 +33,16 @@ def test_enumerated_coverage_and_false_ship_for_small_sets(win, lose):
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=40))
 def test_mcnemar_equals_the_binomial_test(differences):
-    from scipy.stats import binomtest
-
     wins, moved = differences.count(1.0), sum(d != 0 for d in differences)
-    expected = binomtest(wins, moved).pvalue if moved else 1.0
+    expected = scipy.stats.binomtest(wins, moved).pvalue if moved else 1.0
     assert p_value(differences) == pytest.approx(expected)
 
 
 def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
     differences = [0.3, 0.2, -0.1, 0.45, 0.05, 0.0, -0.2, 0.6]
-    moved = [d for d in differences if d]
-    seen = abs(sum(moved))
-    sums = [abs(sum(s * d for s, d in zip(signs, moved, strict=True))) for signs in product((1, -1), repeat=7)]
-    exact = sum(total >= seen - 1e-9 for total in sums) / 2**7
-    assert p_value(differences) == pytest.approx(exact)
-    longer = moved * 2 + [0.11]
-    sums = [abs(sum(s * d for s, d in zip(signs, longer, strict=True))) for signs in product((1, -1), repeat=15)]
-    exact = sum(total >= abs(sum(longer)) - 1e-9 for total in sums) / 2**15
-    assert p_value(longer) == pytest.approx(exact, abs=0.012)
+    for some, off in ((differences, 1e-9), ([*differences * 2, 0.11], 0.012)):
+        exact = scipy.stats.permutation_test((some,), np.sum, permutation_type="samples", n_resamples=np.inf)
+        assert p_value(some) == pytest.approx(exact.pvalue, abs=off)
 
 
 def test_many_differences_agree_with_drawn_flips():
@@ -87,6 +73,20 @@ def test_items_and_trainings_are_added_as_satterthwaite_says(trainings, items, s
     assert pooled([list(row) for row in drawn]) == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.parametrize(("trainings", "scatter"), [(3, 0.01), (3, 0.04), (5, 0.03)])
+def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five(trainings, scatter):
+    """Drawn anew each time: the items' differences, and each training's own mean around the true gain."""
+    n, spread, margin, draw = 300, 0.3, 0.05, np.random.default_rng(7)
+    gain = minimum_detectable(n, spread, margin, again=Retraining(trainings, scatter))
+    assert gain > minimum_detectable(n, spread, margin) + 0.002
+    shipped = 0
+    for _ in range(800):
+        items = draw.normal(0.0, spread, n)
+        every = [list(items + gain + draw.normal(0.0, scatter)) for _ in range(trainings)]
+        shipped += pooled(every)[0] > margin
+    assert 0.72 <= shipped / 800 <= 0.88
+
+
 def around(mean, spread, count):
     """An even number of differences with exactly this mean and deviation."""
     return [mean + spread, mean - spread] * (count // 2)
@@ -107,22 +107,22 @@ def test_the_number_that_settles_is_the_smallest(mean, spread):
     assert items_to_settle(compare([0.0] * 20, [margin] * 20), margin) is None
 
 
-@pytest.mark.parametrize(("units", "spread", "margin"), [(40, 0.0, 0.05), (100, 0.25, 0.05), (300, 0.1, 0.0)])
-def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(units, spread, margin):
-    gain = minimum_detectable(units, spread, margin)
+@pytest.mark.parametrize(
+    ("units", "spread", "margin", "discordant"),
+    [
+        (40, 0.0, 0.05, None),
+        (100, 0.25, 0.05, None),
+        (300, 0.1, 0.0, None),
+        (200, 9.0, 0.05, 0.3),
+        (60, 9.0, 0.0, 0.05),
+        (1000, 9.0, 0.05, 0.02),
+    ],
+)
+def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin(units, spread, margin, discordant):
+    """Of counted scores so many items differ as the gain needs at least: the spread is of +1, 0, -1 with that mean."""
+    gain = minimum_detectable(units, spread, margin, discordant=discordant)
     assert gain is not None
-    unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
-    assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
-
-
-@pytest.mark.parametrize(("units", "discordant", "margin"), [(200, 0.3, 0.05), (60, 0.05, 0.0), (1000, 0.02, 0.05)])
-def test_of_counted_scores_the_spread_follows_the_gain(units, discordant, margin):
-    """So many items differ as the gain needs at least: the spread is that of +1, 0 and -1 with that mean."""
-    gain = minimum_detectable(units, 9.0, margin, discordant=discordant)
-    assert gain is not None
-    differ = max(discordant, gain)
-    each = {1.0: (differ + gain) / 2, -1.0: (differ - gain) / 2, 0.0: 1 - differ}
-    spread = math.sqrt(sum(share * (value - gain) ** 2 for value, share in each.items()))
+    spread = spread if discordant is None else math.sqrt(max(discordant, gain) - gain**2)
     unlucky = scipy.stats.norm.ppf(0.8) * math.sqrt(units) * spread / (units + 2)
     assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
@@ -140,3 +140,41 @@ def test_differences_no_larger_than_rounding_are_none():
 def test_flips_that_come_to_the_same_sum_count_as_extreme(wins, losses):
     wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
     assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
+
+
+def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():
+    """Three clusters won 3 items, one lost 2: of 16 sign patterns 4 come to 7 or more."""
+    found = compare([0.0] * 9 + [1.0] * 2, [1.0] * 9 + [0.0] * 2, [*"aaabbbcccdd"])
+    assert found.p_value == 4 / 16
+    assert compare([0.0] * 50, [1.0] * 50, ["a"] * 50).p_value == 1.0
+
+
+def test_an_arms_own_interval_holds_its_score_and_none_above_one():
+    scores, names = [0.0] * 150 + [1.0] * 20 + [0.5] * 10, ["big"] * 140 + [str(n) for n in range(40)]
+    low, high = score_interval(scores, clusters=names)
+    assert 0 <= low <= sum(scores) / len(scores) <= high and high - low > 0.3
+    assert score_interval([1.0] * 40, clusters=[str(n // 2) for n in range(40)])[1] == 1.0
+    single = [str(n) for n in range(30)]
+    for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
+        assert score_interval(values, clusters=single) == score_interval(values)
+
+
+def test_the_power_before_a_run_goes_by_the_weight_of_the_groups():
+    equal = power_of(120, 0.05, groups=[str(n // 4) for n in range(120)])
+    unequal = power_of(120, 0.05, groups=["big"] * 30 + [str(n // 2) for n in range(90)])
+    one_big = power_of(120, 0.05, groups=["big"] * 60 + [str(n) for n in range(60)])
+    assert (equal.groups, equal.effective) == (30, 30) and equal.seen[0].ships == power_of(30, 0.05).seen[0].ships
+    assert unequal.groups == 46 and unequal.effective == pytest.approx(120**2 / (900 + 180))
+    assert unequal.seen[0].told is None or unequal.seen[0].told > equal.seen[0].told
+    alike = power_of(13, 0.05).seen[3]
+    assert alike.told and (unequal.seen[3].told is None or unequal.seen[3].told > 1.2 * alike.told)
+    assert one_big.few and one_big.seen[0].told is None
+
+
+@pytest.mark.parametrize("sizes", [[12] * 12, [30, 20, *[6] * 14], [3] * 40])
+def test_as_many_clusters_as_there_are_settle_what_is_just_settled(sizes):
+    draw = random.Random(len(sizes))
+    clusters = [name for name, size in enumerate(sizes) for _ in range(size)]
+    gains = [draw.gauss(0.1 + 0.1 * (name % 3), 0.3) for name in clusters]
+    found = compare([0.0] * len(gains), gains, clusters)
+    assert items_to_settle(found, found.low - 0.002) <= len(sizes) < items_to_settle(found, found.low + 0.002)

@@ -1,6 +1,5 @@
 """Several trainings as one, the tuned model with passages, and what validation says of both."""
 
-import numpy as np
 import pytest
 from bank import evaluated, ladder, perfect
 from runs_by_hand import finish_run
@@ -9,32 +8,11 @@ from scripted import Scripted
 from curation.split.manifest import load_split
 from evaluation.measurement_report import read_outcomes, read_report
 from evaluation.tuned import Sibling
-from evaluation.verdict.compare import minimum_detectable
-from evaluation.verdict.intervals import Retraining, estimate, retraining_of
 from evaluation.verdict.pairing import rule_again
 from rung.report.evaluation import write_page
 from rung.status.stages import after_verdict
 from rung.text.verdict_text import lines
 from workspace.errors import Refusal
-
-
-def pooled(every):
-    """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
-    return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
-
-
-@pytest.mark.parametrize(("trainings", "scatter"), [(3, 0.01), (3, 0.04), (5, 0.03)])
-def test_the_gain_that_several_trainings_can_show_ships_about_four_times_in_five(trainings, scatter):
-    """Drawn anew each time: the items' differences, and each training's own mean around the true gain."""
-    n, spread, margin, draw = 300, 0.3, 0.05, np.random.default_rng(7)
-    gain = minimum_detectable(n, spread, margin, again=Retraining(trainings, scatter))
-    assert gain > minimum_detectable(n, spread, margin) + 0.002
-    shipped = 0
-    for _ in range(800):
-        items = draw.normal(0.0, spread, n)
-        every = [list(items + gain + draw.normal(0.0, scatter)) for _ in range(trainings)]
-        shipped += pooled(every)[0] > margin
-    assert 0.72 <= shipped / 800 <= 0.88
 
 
 def test_three_trainings_are_ruled_on_as_one(project, settings, model):
