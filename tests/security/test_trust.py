@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hosted_replies import message
 from later import openai
 from warm import Done, warm
-from works import answer
+from works import HOSTED, answer
 
 from chat.claude import Claude
 from chat.compatible import Compatible
@@ -22,14 +24,11 @@ from chat.keys import key_for, only_for
 from training.release.gguf import serving
 from workspace.errors import Refusal, RungError
 from workspace.settings import Settings, load_settings
-from workspace.trust import claims, demand_store, trust
+from workspace.trust import claims, demand_store, trust, untrusted
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ORG_ID", "RUNG_API_KEY", "HF_TOKEN")
 PLANTED = {name: f"planted-{name.lower()}" for name in KEYS}
 PLANTED |= {f"{who}_CUSTOM_HEADERS": "x-team: planted-header" for who in ("ANTHROPIC", "OPENAI")}
-CLAUDE = {"id": "m", "type": "message", "role": "assistant", "model": "x", "stop_reason": "end_turn",
-          "stop_sequence": None, "content": [{"type": "text", "text": "YES"}],
-          "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
 SECTIONS = ("model", "judge", "bigger_model")
 BASELINE = ("baseline", "--arms", "base", "--json")
 BIGGER = ("baseline", "--arms", "base,bigger_model", "--json")
@@ -37,12 +36,13 @@ BIGGER = ("baseline", "--arms", "base,bigger_model", "--json")
 
 def both(handler: Any, request: Any) -> tuple[int, Any]:
     """A server that speaks both protocols."""
-    return (200, CLAUDE) if request[1].split("?")[0].endswith("/messages") else answer(handler, request)
+    return (200, message("YES")) if request[1].split("?")[0].endswith("/messages") else answer(handler, request)
 
 
 @pytest.fixture
-def cloned(stages: Any, loopback: Any, tmp_path: Path) -> Callable[[str], Path]:
+def cloned(stages: Any, loopback: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """`cloned(toml)`: a project with a frozen dataset and these tables in rung.toml, as it comes from a stranger."""
+    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
 
     def make(toml: str, name: str = "p") -> Path:
         root = Path(shutil.copytree(stages("frozen", loopback.say(both).url + "/v1"), tmp_path / name))
@@ -104,22 +104,19 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_host_elsewhere_is_not_asked_before_trust(name: str, cloned: Any, loopback: Any, tmp_path: Path) -> None:
+def test_a_host_elsewhere_is_not_asked_before_trust(name: str, cloned: Any, loopback: Any) -> None:
     root = cloned(ELSEWHERE[name].replace("HERE", loopback.url))
     words = BIGGER if "[bigger_model]" in ELSEWHERE[name] else BASELINE
-    env = {**PLANTED, "RUNG_STATE_DIR": str(tmp_path / "state"), "RUNG_MODEL__TRIES": "1"}
-    cut = partial(warm, at=root, offline=True, **env)
+    cut = partial(warm, at=root, offline=True, RUNG_MODEL__TRIES="1", **PLANTED)
     done = cut(*words)
     assert done.code == 1 and "rung trust" in error(done)["hint"], done
     assert not any("example" in each or "openai.com" in each for each in map(reached, (done, cut("status"))))
     assert cut("trust").code == 0 and "rung trust" not in error(cut(*words)).get("hint", "")
 
 
-def test_what_the_person_names_needs_no_trust(cloned: Any, tmp_path: Path) -> None:
-    root = cloned("")
-    env = {"RUNG_MODEL__PROVIDER": "openai", "RUNG_MODEL__BASE": "m", "RUNG_MODEL__BASE_URL": "https://gpu.example"}
-    env |= {"RUNG_STATE_DIR": str(tmp_path), "RUNG_MODEL__TRIES": "1"}
-    done = warm("baseline", "--arms", "base", at=root, offline=True, **env)
+def test_what_the_person_names_needs_no_trust(cloned: Any) -> None:
+    env = {**HOSTED, "RUNG_MODEL__BASE_URL": "https://gpu.example", "RUNG_MODEL__TRIES": "1"}
+    done = warm("baseline", "--arms", "base", at=cloned(""), offline=True, **env)
     assert "gpu.example" in reached(done) and "rung trust" not in done.err
 
 
@@ -170,7 +167,6 @@ def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
     server.chmod(0o755)
     (root / "tools" / "libllama.so").write_bytes(b"")
     monkeypatch.chdir(root)
-    monkeypatch.setenv("RUNG_STATE_DIR", str(tmp_path / "state"))
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
     settings: Settings = load_settings(root / "rung.toml", {})
@@ -193,12 +189,12 @@ def test_a_program_of_the_project_is_started_only_as_it_was_trusted(
     assert "rung trust" in refused.value.hint and not mark.exists()
 
 
-def test_a_tracker_gets_figures_only_after_trust(cloned: Any, tmp_path: Path) -> None:
+def test_a_tracker_gets_figures_only_after_trust(cloned: Any) -> None:
     root = cloned('report_to = ["wandb"]\n')
     text = (root / "rung.toml").read_text()
     assert load_settings(root / "rung.toml", {}).training.report_to == ("wandb",)
     assert warm("advise", "--save", at=root).code == 0
-    done = warm("plan", "--json", at=root, offline=True, RUNG_STATE_DIR=str(tmp_path))
+    done = warm("plan", "--json", at=root, offline=True)
     assert done.code == 1 and "rung trust" in error(done)["hint"]
     (root / "rung.toml").write_text(text.replace('report_to = ["wandb"]\n', ""))
     (root / "plans").mkdir(exist_ok=True)
@@ -229,15 +225,15 @@ def test_a_link_of_a_project_leads_to_no_file_of_the_account_before_trust(
         outside.mkdir()
         shutil.rmtree(root / name, ignore_errors=True)
     (root / name).symlink_to(outside)
-    done = warm(*words, at=root, RUNG_STATE_DIR=str(tmp_path / "state"))
+    done = warm(*words, at=root)
     assert done.code == 1 and "rung trust" in error(done)["hint"] and error(done)["where"] == name
     assert "planted" not in done.out + str(loopback.requests)
-    assert "--help" in warm(words[0], "--help", at=root, RUNG_STATE_DIR=str(tmp_path / "state")).out
+    assert "--help" in warm(words[0], "--help", at=root).out
     for free in (("questions", "--json"), ("data", "dedup", "--help"), ("data", "convert", "none.jsonl", "-o", "x")):
-        assert "rung trust" not in str(warm(*free, at=root, RUNG_STATE_DIR=str(tmp_path / "state"))), free
+        assert "rung trust" not in str(warm(*free, at=root)), free
     assert list(outside.iterdir()) == [] if outside.is_dir() else outside.read_text() == "planted-text"
-    assert warm("trust", at=root, RUNG_STATE_DIR=str(tmp_path / "state")).code == 0
-    assert "rung trust" not in str(warm(*words, at=root, RUNG_STATE_DIR=str(tmp_path / "state")))
+    assert warm("trust", at=root).code == 0
+    assert "rung trust" not in str(warm(*words, at=root))
 
 
 @pytest.mark.parametrize(
@@ -280,18 +276,32 @@ def test_trust_shows_all_and_holds_until_something_changes(cloned: Any, tmp_path
     for name in ("tools/llama-server", "metrics/one.py"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("def score(o, e): return 1.0")
-    new = [item["name"] for item in json.loads(warm("trust", "--json", at=root).out)["items"] if item["new"]]
-    assert new == ["code metrics/one.py", "program tools", "host localhost:1", "host gpu.example"]
-    monitored = json.loads(warm("trust", "--json", at=root).out)["items"]
-    assert not any(item["new"] for item in monitored)
+
+    def new(at: Path) -> list[str]:
+        """What `rung trust` shows as new, and trusts."""
+        return [item["name"] for item in json.loads(warm("trust", "--json", at=at).out)["items"] if item["new"]]
+
+    every = ["code metrics/one.py", "program tools", "host localhost:1", "host gpu.example"]
+    assert new(root) == every and new(root) == []
     (root / "metrics" / "two.py").write_text("def score(o, e): return 0.0")
     doctor = json.loads(warm("doctor", "--json", at=root, XDG_CACHE_HOME=str(tmp_path)).out)
     (check,) = [check for check in doctor["checks"] if check["name"] == "trust"]
     assert check["ok"] is None and "metrics/two.py" in json.dumps(check) and "metrics/one.py" not in json.dumps(check)
     copy = Path(shutil.copytree(root, tmp_path / "copy"))
     for _ in range(2):
-        fresh = json.loads(warm("trust", "--json", at=copy).out)["items"]
-        assert all(item["new"] for item in fresh), "another folder is another project"
+        assert set(new(copy)) == {*every, "code metrics/two.py"}, "another folder is another project"
         assert warm("trust", "--revoke", at=copy).code == 0
-    items = json.loads(warm("trust", "--json", at=root).out)["items"]
-    assert [item["name"] for item in items if item["new"]] == ["code metrics/two.py"]
+    assert new(root) == ["code metrics/two.py"]
+    (root / "metrics" / "one.py").write_text("def score(o, e): return 0.0")
+    assert [claim.name for claim in untrusted(root)] == new(root) == ["code metrics/one.py"]
+    toml = (root / "rung.toml").read_text()
+    for other in ("gpu.example:8443", "evil.example"):
+        (root / "rung.toml").write_text(toml.replace("gpu.example", other))
+        assert [claim.name for claim in untrusted(root)] == new(root) == [f"host {other}"]
+
+
+def test_database_and_list_of_trust_are_their_owners_alone(cloned: Any, tmp_path: Path) -> None:
+    root, state = cloned(""), tmp_path / "state"
+    trust(root)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (root / "rung.db", state / "trusted.json")} == {0o600}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
