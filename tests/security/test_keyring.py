@@ -20,7 +20,6 @@ from chat.keys import key_of, without_keys
 from workspace.errors import RungError
 
 KEY = "planted-in-the-keyring-77ac01"
-GENERATE = ("data", "generate", "--count", "1", "--yes")
 
 
 @pytest.fixture(scope="module")
@@ -34,38 +33,27 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return env
 
 
-def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else(
+def test_a_key_of_the_keyring_goes_to_its_server_and_nowhere_else_and_the_environment_comes_first(
     kept: dict[str, str], stages: Any, loopback: Any, tmp_path: Path
 ) -> None:
-    loopback.say(answer)
+    before, home = stages("reviewed", loopback.say(answer).url + "/v1"), tmp_path / "home"
     env = {**HOSTED, **kept, "RUNG_API_KEY": "", "RUNG_MODEL__BASE_URL": loopback.url + "/v1"}
-    work = Path(shutil.copytree(stages("reviewed", loopback.url + "/v1"), tmp_path / "home" / "p"))
-    env |= {"HOME": str(work.parent), "RUNG_STATE_DIR": str(work.parent / "state")}
-    loopback.requests.clear()
-    done = warm(*GENERATE, at=work, **env)
-    assert done.code == 0, done.err
-    assert {request[2]["authorization"] for request in loopback.requests} == {f"Bearer {KEY}"}
+    env |= {"HOME": str(home), "RUNG_STATE_DIR": str(home / "state")}
+    for more, sent in (
+        ({"RUNG_API_KEY": "of-the-environment"}, "of-the-environment"),
+        ({"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}, "none"),
+        ({}, KEY),
+    ):
+        loopback.requests.clear()
+        work = Path(shutil.copytree(before, home / f"p{len(sent)}"))
+        done = warm("data", "generate", "--count", "1", "--yes", at=work, **{**env, **more})
+        assert done.code == 0, done.err
+        assert {request[2]["authorization"] for request in loopback.requests} == {f"Bearer {sent}"}
     loopback.script[:] = [refuse]
     refused = warm("data", "generate", "--count", "9", "--yes", "--verbose", at=work, **env)
     assert refused.code == 2 and "[KEY]" in refused.out + refused.err
     assert KEY not in done.out + done.err + refused.out + refused.err
-    assert not [path for path in work.parent.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
-
-
-def test_the_environment_comes_first_and_no_keyring_is_no_key(
-    kept: dict[str, str], stages: Any, loopback: Any, tmp_path: Path
-) -> None:
-    loopback.say(answer)
-    before = stages("reviewed", loopback.url + "/v1")
-    hosted = {**HOSTED, **kept, "RUNG_MODEL__BASE_URL": loopback.url + "/v1"}
-    for more, sent in (
-        ({"RUNG_API_KEY": "of-the-environment"}, "Bearer of-the-environment"),
-        ({"RUNG_API_KEY": "", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}, "Bearer none"),
-    ):
-        loopback.requests.clear()
-        work = Path(shutil.copytree(before, tmp_path / sent.split()[1]))
-        assert warm(*GENERATE, at=work, **{**hosted, **more}).code == 0
-        assert {request[2]["authorization"] for request in loopback.requests} == {sent}
+    assert not [path for path in home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
 def test_a_hosted_provider_takes_its_key_from_the_keyring_and_says_where_it_looked(

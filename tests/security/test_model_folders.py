@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,13 +29,6 @@ def loaded(loader: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input="y\n" * 9, capture_output=True, text=True)
 
 
-def copied(tiny: Path, to: Path) -> Path:
-    to.mkdir()
-    for file in tiny.iterdir():
-        (to / file.name).write_bytes(file.read_bytes())
-    return to
-
-
 class Evil:
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -45,7 +39,7 @@ class Evil:
 
 @pytest.mark.parametrize("loader", ["embedder", "model"])
 def test_pickled_weights_are_not_read(loader: str, tiny: Path, tmp_path: Path) -> None:
-    folder, mark = copied(tiny, tmp_path / "m"), tmp_path / "ran"
+    folder, mark = Path(shutil.copytree(tiny, tmp_path / "m")), tmp_path / "ran"
     assert loaded(loader, folder).stdout == "loaded\n"
     for file in folder.glob("*.safetensors"):
         file.unlink()
@@ -56,7 +50,7 @@ def test_pickled_weights_are_not_read(loader: str, tiny: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_code_of_a_folder_is_not_run(loader: str, tiny: Path, tmp_path: Path) -> None:
-    folder, mark = copied(tiny, tmp_path / "m"), tmp_path / "ran"
+    folder, mark = Path(shutil.copytree(tiny, tmp_path / "m")), tmp_path / "ran"
     (folder / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Evil: pass\n")
     auto = {name: "evil.Evil" for name in ("AutoConfig", "AutoModel", "AutoModelForCausalLM")}
     for name, more in (("config.json", {"auto_map": auto, "model_type": "evil"}),
@@ -70,7 +64,7 @@ def test_code_of_a_folder_is_not_run(loader: str, tiny: Path, tmp_path: Path) ->
 
 
 def test_an_embedder_of_an_absurd_size_is_refused(tiny: Path, tmp_path: Path) -> None:
-    folder = copied(tiny, tmp_path / "m")
+    folder = Path(shutil.copytree(tiny, tmp_path / "m"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 1 << 20, "vocab_size": 1 << 30}))
     assert loaded("embedder", folder).stdout.startswith("refused")
