@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def run(script: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run it as the action does, with `rung` a fork of this checkout; test_wheel.py runs an installed one."""
+    """Run it as the action does, with `rung` a fork of this checkout; test_packaging.py runs an installed one."""
     rung = f'rung() {{ {sys.executable} -P -m rung "$@"; }}\n'
     command = ["bash", "-e", "-o", "pipefail", "-c", rung + script]
     return subprocess.run(command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The shape that keeps the code readable: no import circle, no private module of another library, no loose dicts."""
+"""The shape that keeps the code readable: as docs/architecture.md draws it, no import circle, no loose dicts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
 from grimp import build_graph
 from parsed import parsed
 
@@ -18,9 +19,50 @@ FILES = {
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 }
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
 PRIVATE = re.compile(
     r"^\s*(?:from|import) ((?!_)\w+(?:\.\w+)*\._[a-z]\w*)|^\s*from (\w+(?:\.\w+)*) import (_[a-z]\w*)", re.MULTILINE
 )
+
+
+def test_the_picture_shows_what_the_code_imports():
+    graph = build_graph(*PACKAGES, cache_dir=None)
+    imports = {
+        (name.partition(".")[0], other.partition(".")[0])
+        for name in graph.modules
+        for other in graph.find_modules_directly_imported_by(name)
+    }
+    drawn = re.findall(r"^  (\w+) --> (\w+)$", PAGE, re.MULTILINE)
+    assert set(drawn) == {(room, other) for room, other in imports if room != other}
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`([\w/]+\.(?:py|toml))`", PAGE))))
+def test_every_file_that_the_page_names_is_there(named):
+    line = next(line for line in PAGE.splitlines() if f"`{named}`" in line)
+    room = re.match(r"\| `(\w+)/`", line)
+    made = {"answers.toml", "rung.toml"}
+    assert named in made or (room and (ROOT / room[1] / named).is_file()) or (ROOT / named).is_file(), named
+
+
+def test_each_question_names_a_function_that_is_in_its_file():
+    rows = re.findall(r"^\| .+\? \| `([\w/]+\.py)` \| `(\w+)` \|$", PAGE, re.MULTILINE)
+    assert len(rows) >= 20
+    for file, name in rows:
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        assert name in {node.name for node in ast.walk(parsed(ROOT / file)) if isinstance(node, kinds)}, file
+
+
+def test_only_the_store_builds_sql():
+    """Elsewhere sqlalchemy is named for the types of what the store hands over."""
+    types = re.compile(r"^\s*from sqlalchemy(?:\.engine)? import (?:Connection|RowMapping)$")
+    found = [
+        f"{name}: {line.strip()}"
+        for name, path in FILES.items()
+        if not {"store", "migrations"} & set(name.split("."))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(?:from|import) (?:sqlalchemy|curation\.store\.tables)\b", line) and not types.match(line)
+    ]
+    assert found == []
 
 
 def test_what_was_won_is_kept():
