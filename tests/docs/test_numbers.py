@@ -42,13 +42,8 @@ def is_told(label: str) -> bool:
     return all(part.strip() in PAGE for part in re.split(r",| and ", label.lower().rstrip("?")))
 
 
-def test_every_heading_over_a_figure_is_explained() -> None:
-    found = headings()
-    assert len(found) > 40 and {"Score", "Unconstrained", "Constrained"} <= found
-    assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
-
-
-def test_every_label_of_a_figure_is_explained() -> None:
-    found = labels()
-    assert len(found) > 15 and {"To the goal", "break-even", "Detectable"} <= found
-    assert not {each for each in found if each.lower() not in NO_FIGURES and not is_told(each)}
+def test_every_heading_over_a_figure_and_every_label_of_one_is_explained() -> None:
+    over, before = headings(), labels()
+    assert len(over) > 40 and {"Score", "Unconstrained", "Constrained"} <= over
+    assert len(before) > 15 and {"To the goal", "break-even", "Detectable"} <= before
+    assert not {each for each in over | before if each.lower() not in NO_FIGURES and not is_told(each)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

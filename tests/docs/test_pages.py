@@ -1,9 +1,12 @@
-"""Every `rung ...` command in README and docs exists, with its options; every relative link leads somewhere."""
+"""Pages: their commands exist, their links lead somewhere, what programs write of them is current, the site builds."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,10 @@ from rung.cli.tree import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SPEC = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+assert SPEC and SPEC.loader
+MAKER = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(MAKER)
 
 
 def commands(text: str) -> Iterator[str]:
@@ -69,3 +76,38 @@ def test_places_in_the_repository_that_sources_cite_are_there() -> None:
     sources = tomllib.loads((ROOT / "rules" / "sources.toml").read_text())["source"]
     cited = [source["address"] for source in sources if source["address"].startswith("docs/")]
     assert cited and not [place for place in cited if not (ROOT / place).is_file()]
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    folder = ROOT / "docs" / "reference"
+    old = [n for n, text in MAKER.pages().items() if (folder / n).read_text() != text.rstrip("\n") + "\n"]
+    assert not old, f"{old}: make reference"
+
+
+def test_every_page_stands_in_the_sites_list() -> None:
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert listed == {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "own")], check=True)
+    subprocess.run([tmp_path / "own/bin/pip", "install", "-q", "mkdocs-material"], check=True)
+    command = [tmp_path / "own/bin/mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "first-hour" / "index.html").is_file()
+    pages = [page.read_text(encoding="utf-8") for page in (tmp_path / "site").rglob("*.html")]
+    fetched = [found for page in pages for found in re.findall(r'(?:src|<link[^>]*href)="https?://[^"]*', page)]
+    assert not fetched and not [page for page in pages if 'class="mermaid"' in page]
+
+
+@pytest.mark.slow
+def test_every_case_runs_on_a_tiny_model_or_names_what_is_missing(tmp_path: Path) -> None:
+    """docs/measured-gpu.md says in its first line where it was measured."""
+    command = [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--page", str(tmp_path / "page.md")]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=1200)
+    lines = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()
+    cases = [line for line in lines if line.startswith(("| 8B", "| 0.6B", "| embedded"))]
+    assert lines[0].startswith("Run on ") and len(cases) == 13
+    assert not [line for line in cases if "failed" in line]
