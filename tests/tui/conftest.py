@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 
 import pytest
 from hosted_replies import completion
+from in_process import rung
 from once import once
 
 from curation.example import chat_row
@@ -32,13 +31,6 @@ goal_score = 0.8
 HOSTILE = "\x1b]8;;http://x\x07link\x1b[31m [red]not red[/] [@click=app.quit]quit[/] \u202eevil\u202c end"
 
 
-def rung(folder, *arguments):
-    """Run the real command; fails with its words."""
-    done = subprocess.run([sys.executable, "-P", "-m", "rung", *arguments], cwd=folder, capture_output=True, text=True)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return done
-
-
 def rows(start, count, hostile=""):
     """Chat rows with different questions and short answers."""
     for n in range(start, start + count):
@@ -55,15 +47,15 @@ def made(tmp_path_factory):
 
 def make_claims(folder):
     folder.mkdir()
-    rung(folder, "init")
+    rung("init", cwd=folder, code=0)
     settings = (folder / "rung.toml").read_text().replace('name = "claims"', 'name = "claims"\nperson = "dana"')
     (folder / "rung.toml").write_text(settings)
     (folder / "answers.toml").write_text(ANSWERS)
     (folder / "test.jsonl").write_text("\n".join(rows(0, 12)) + "\n")
     (folder / "pool.jsonl").write_text("\n".join([*rows(100, 40), *rows(900, 1, HOSTILE)]) + "\n")
-    rung(folder, "advise")
-    rung(folder, "data", "import", "test.jsonl", "--as", "test")
-    rung(folder, "data", "import", "pool.jsonl", "--as", "pool")
+    rung("advise", cwd=folder, code=0)
+    for role in ("test", "pool"):
+        rung("data", "import", f"{role}.jsonl", "--as", role, cwd=folder, code=0)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
-"""A project with rows of every kind that a reviewer may meet, made without a command; and what its database says."""
+"""A project with rows of every kind that a reviewer may meet, what its database says, and steps on its screen."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from pathlib import Path
 
+from conftest_tui import PATIENCE, running, settled
 from sqlalchemy import text as sql
 
 from curation.example import Example, chat_row
@@ -68,12 +71,12 @@ def begun(folder: Path, rows=PLAIN, *, overlap: float = 0, guideline: str = GUID
     start_project(folder)
     (folder / "rung.toml").write_text(SETTINGS.format(overlap=overlap))
     (folder / "guideline.md").write_text(guideline)
-    with opened(folder) as store:
+    with store_of(folder) as store:
         store.add([NewRow(Example(row), line=n) for n, row in enumerate(rows, 1)], role="pool")
     return folder
 
 
-def opened(folder: Path):
+def store_of(folder: Path):
     """The project's store."""
     project = Project(folder)
     return open_store(project, load_settings(project.settings_file))
@@ -90,24 +93,63 @@ def decided_by(folder: Path, name: str, row: str, verdict: str, text: str | None
 
 def log(folder: Path) -> list[tuple[int, str, str]]:
     """(row, verdict, remark) of every entry of the log."""
-    with opened(folder) as store, store.read() as connection:
+    with store_of(folder) as store, store.read() as connection:
         return [tuple(each) for each in connection.execute(sql("select row_id, verdict, remark from decisions"))]
 
 
 def free(folder: Path) -> bool:
     """True if nobody holds a row."""
-    with opened(folder) as store, store.read() as connection:
+    with store_of(folder) as store, store.read() as connection:
         return not connection.execute(sql("select count(*) from rows where lease_until is not null")).scalar()
 
 
 def stored(folder):
     """Id -> row of the project's store."""
-    with opened(folder) as store:
+    with store_of(folder) as store:
         return {row.id: row for row in store.rows()}
 
 
 def drafts(folder):
     """Row -> the answer of a kept draft."""
-    with opened(folder) as store, store.read() as connection:
+    with store_of(folder) as store, store.read() as connection:
         kept = connection.execute(sql("select row_id, payload from drafts")).all()
     return {row_id(number): json.loads(payload)["messages"][-1]["content"] for number, payload in kept}
+
+
+async def shown_item(pilot, *keys):
+    """Press these keys; gives the item on the screen, once it is there and the next one is fetched."""
+    if keys:
+        await pilot.press(*keys)
+    await settled(pilot)
+    for _ in range(PATIENCE):
+        if pilot.app.screen.item is not None and not pilot.app.screen.busy:
+            return pilot.app.screen.item
+        await pilot.pause(0.02)
+    raise AssertionError("no item came")
+
+
+async def on_review(app, pilot):
+    await settled(pilot)
+    app.open_stage(4)
+    return await shown_item(pilot)
+
+
+@contextlib.asynccontextmanager
+async def reviewing(app, size=(80, 24)):
+    """Run the program on Review; gives the program, its pilot and the first item."""
+    async with running(app, size) as pilot:
+        yield app, pilot, await on_review(app, pilot)
+
+
+async def no_row_is_held(folder):
+    """Rows are given back by a thread of their own: wait for it."""
+    for _ in range(PATIENCE):
+        if free(folder):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+def put(app, text):
+    """Another text into the open field."""
+    app.screen.panel.open(app.screen.panel.before, text)

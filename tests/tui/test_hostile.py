@@ -6,8 +6,7 @@ import time
 
 import pytest
 from conftest_tui import playing, press, rested, running, settled, text_of, until, words_in
-from review_rows import begun, decided_by, log, stored
-from review_steps import on_review, reviewing, shown_item
+from review_rows import begun, decided_by, log, on_review, reviewing, shown_item, stored
 
 from curation.example import chat_row
 

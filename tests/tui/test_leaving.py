@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from conftest_tui import opened, playing, press, settled
-from review_rows import begun, log
-from review_steps import reviewing
+from review_rows import begun, log, reviewing
 from textual._callback import invoke
 from textual.events import Callback
 

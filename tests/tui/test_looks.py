@@ -1,4 +1,4 @@
-"""Sizes, symbols, colours, the mouse, the menu, and row text that tries to be more than text."""
+"""Sizes, symbols, colours; F1, the menu and the mouse reach everything on every screen and on the pages over it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import re
 import subprocess
 import sys
 
+import ladder
 import pytest
-from conftest_tui import STAGES, opened, playing, press, settled, text_of, until
-from test_f1 import TEXTUALS_OWN, f1_tells_the_truth
+from conftest_tui import STAGES, chosen, on_stage, opened, playing, press, running, settled, text_of, until
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from vouched import rewrite
 
 from evaluation.measurement_report import newest_report
-from rung.tui.screens.page_screen import KeysScreen, words_of
-from rung.tui.widgets.line import NAMED, NOT_A_KEY, fitting
-from rung.tui.widgets.lines import MEANINGS, Entry
+from rung.tui.advice.questions_screen import JumpScreen
+from rung.tui.measure.items_screen import ItemsScreen
+from rung.tui.review.review_modals import GuidelineScreen
+from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
+from rung.tui.widgets.line import NAMED, NOT_A_KEY, YES_OR_NO, fitting
+from rung.tui.widgets.lines import MEANINGS, Entry, folded
 
 SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 
@@ -149,3 +155,126 @@ async def test_themes_change_no_words_and_every_meaning_can_be_read_also_under_t
                         low, high = sorted(luminance(colour) for colour in pair)
                         assert (high + 0.05) / (low + 0.05) >= 3, (theme, segment.text)
             await press(pilot, "escape")
+
+
+TEXTUALS_OWN = {"Focus Next", "Focus Previous", "Copy selected text", "Move cursor left", "Delete character left"}
+
+
+async def f1_tells_the_truth(pilot):
+    """Press F1, compare the list with the screen's bindings, press it again."""
+    app = pilot.app
+    screen = app.screen
+    await until(pilot, lambda: bool(screen.active_bindings))
+    enabled = [found for found in screen.active_bindings.values() if found.enabled]
+    real = {words_of(found) for found in enabled} - {""}
+    assert not real & TEXTUALS_OWN
+    assert real
+    await pilot.press("f1")
+    await until(pilot, lambda: isinstance(app.screen, KeysScreen))
+    assert {words for _, words in app.screen.rows} == real
+    ranks = [rank(next(found for found in enabled if words_of(found) == words)) for _, words in app.screen.rows]
+    assert ranks == sorted(ranks), "the screen's own keys stand first, the toolkit's last"
+    assert not [words for words in real if "row 2" in words], "rows have other numbers where the terminal is taller"
+    await pilot.press("f1")
+    await until(pilot, lambda: app.screen is screen)
+
+
+MODALS = (
+    lambda project: PageScreen("Title", "text"),
+    lambda project: WhyScreen("decision"),
+    lambda project: ItemsScreen(project.evaluations / "E-001", None),
+    lambda project: SignScreen("Decide", "about", "sam", "decide it"),
+    lambda project: GuidelineScreen(1, "text"),
+)
+
+
+async def test_f1_on_pages_over_a_stage(clinic, program):
+    async with on_stage(program(clinic.root), 6) as (app, pilot, _):
+        for page in MODALS:
+            app.push_screen(page(clinic))
+            await until(pilot, lambda: app.screen.is_mounted and not hasattr(app.screen, "stage"))
+            await f1_tells_the_truth(pilot)
+            await pilot.press("escape")
+            await until(pilot, lambda: getattr(app.screen, "stage", "") == "Baselines")
+
+
+async def test_f1_while_a_question_is_sought_and_an_answer_written(project, program):
+    async with on_stage(program(project), 1) as (app, pilot, _):
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, JumpScreen))
+        await f1_tells_the_truth(pilot)
+        await pilot.press("escape")
+        await opened(pilot, 4)
+        await until(pilot, lambda: app.screen.item is not None and not app.screen.busy)
+        await pilot.press("e")
+        await until(pilot, lambda: app.screen.is_editing)
+        await f1_tells_the_truth(pilot)
+        assert app.screen.is_editing
+
+
+async def test_the_mouse_makes_a_project_opens_stages_and_answers(tmp_path, program):
+    app = program(tmp_path)
+    async with running(app, (120, 40)) as pilot:
+        await pilot.pause()
+        first = row_of(app, "1  ") - app.screen.choices.region.y
+        await pilot.click("#choices", offset=(5, first + 1))
+        await until(pilot, lambda: app.screen.choices.marked == "2")
+        await pilot.click("#choices", offset=(5, first))
+        await pilot.click("#choices", offset=(5, first))
+        await until(pilot, lambda: (tmp_path / "rung.toml").is_file())
+        await settled(pilot)
+        at = (10, row_of(app, "Advice") - app.screen.query_one("#stages").region.y)
+        await pilot.click("#stages", offset=at)
+        await settled(pilot)
+        await pilot.click("#stages", offset=at)
+        await settled(pilot)
+        assert app.screen.stage == "Advice"
+        await pilot.click("#side", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.stage == "Questions"
+        first = app.screen.asked.id
+        await pilot.click("#answers", offset=(5, 1))
+        await pilot.click("#answers", offset=(5, 1))
+        await settled(pilot)
+        assert app.screen.asked.id != first
+    assert f"{first} = " in (tmp_path / "answers.toml").read_text()
+
+
+async def test_an_action_is_found_and_done_by_typing(clinic, program):
+    async with on_stage(program(clinic.root), 6) as (_, pilot, screen):
+        await chosen(pilot, "where the report")
+        await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
+
+
+def row_of(app, words):
+    return next(n for n, line in enumerate(text_of(app).split("\n")) if words in line)
+
+
+async def test_the_mouse_marks_a_row_acts_on_it_and_answers_the_question(clinic, program):
+    ladder.ruled_on(clinic, ladder.ITEMS)
+    async with on_stage(program(clinic.root), 10, size=(120, 30)) as (app, pilot, screen):
+        row, first = (row_of(app, form) - 2 for form in ("○ vllm", "○ adapter"))
+        await pilot.click("#lines", offset=(6, row))
+        await until(pilot, lambda: screen.marked == "vllm")
+        assert screen.command == "rung release R-001 --to vllm"
+        await pilot.click("#lines", offset=(6, row))
+        await until(pilot, lambda: "vllm" in screen.question)
+        await pilot.click("#command", offset=(120 - 4, 0))
+        await until(pilot, lambda: not screen.question)
+        await pilot.click("#lines", offset=(6, first))
+        await until(pilot, lambda: screen.marked == "adapter")
+        await pilot.click("#next", offset=(4, 0))
+        await until(pilot, lambda: "adapter" in screen.question)
+        await pilot.click("#command", offset=(120 - len(YES_OR_NO) + 3, 0))
+        await until(pilot, lambda: not app.jobs and not screen.question and not screen.started)
+    assert (clinic.releases / "L-001" / "adapter").is_dir()
+
+
+MIXED = st.text(alphabet="ab é漢ア \u0301\U0001f469\u200d🦀", max_size=120)
+
+
+@given(MIXED, st.integers(20, 40))
+def test_no_line_is_too_wide_and_only_spaces_are_lost(text, width):
+    lines = folded(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())

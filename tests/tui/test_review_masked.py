@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest_tui import press, running, settled, text_of, until
-from review_rows import PLAIN, begun, decided_by, opened, stored
-from review_steps import on_review, reviewing, shown_item
+from review_rows import PLAIN, begun, decided_by, on_review, reviewing, shown_item, store_of, stored
 
 from curation.example import chat_row
 
@@ -20,7 +19,7 @@ def claims(tmp_path):
 
 
 def unmasked(folder):
-    with opened(folder) as store:
+    with store_of(folder) as store:
         return store.events(kind="unmasked")
 
 

@@ -100,6 +100,27 @@ async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
         await until(pilot, lambda: screen.data is not None)
 
 
+async def test_what_is_not_read_yet_has_no_reason_and_enter_says_so(project, held):
+    async with playing(held(project)) as (app, pilot):
+        app.partial = True
+        app.source.gate.clear()
+        app.open_stage(5)
+        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
+        assert app.status.stage("Dataset").reason not in text_of(app) and not app.screen.message
+        await pilot.press("enter")
+        assert app.screen.message and not app.screen.question
+        app.source.gate.set()
+        await settled(pilot)
+
+
+async def test_a_command_that_was_started_is_named_until_it_speaks(project, program):
+    async with on_stage(program(project), 3) as (_, pilot, screen):
+        screen.start_job("data", "undo")
+        assert "data undo" in screen.message
+        await idle(pilot, screen)
+        assert "data undo" not in screen.message
+
+
 # Empty and locked
 
 
