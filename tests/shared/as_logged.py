@@ -56,9 +56,9 @@ def score(value: Any, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def imported(house: Project, log: Path) -> None:
-    """Take the log into the project."""
-    assert take_in(house, read_logs([log], keep_rejects=False)) is not None
+def imported(house: Project, *logs: Path, **wish: Any) -> Any:
+    """Take the logs into the project."""
+    return take_in(house, read_logs(list(logs), keep_rejects=True), **wish)
 
 
 def learnt(house: Project, **wish: Any) -> Learnt:

@@ -6,8 +6,10 @@ import random
 from typing import Any
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide_all
+from curation.review import Ruling, decide_all, open_desk
 from curation.split.freeze import freeze
+from workspace.folder import Project
+from workspace.settings import Settings
 
 WORDS = [f"word{n}" for n in range(4000)]
 
@@ -21,6 +23,15 @@ def rows(count: int, seed: int, answer: str = "") -> list[Example]:
 def approve_all(desk: Any, name: str = "dana") -> None:
     waiting = [row.id for row in desk.store.rows() if row.queued and row.state == "pending"]
     decide_all(desk, name, [(each, Ruling("approve")) for each in waiting], kind="person")
+
+
+def approved(project: Project, settings: Settings, **roles: list[Example]) -> None:
+    """Add the rows of each role; a person approves all that the project has."""
+    desk = open_desk(project, settings)
+    for role, examples in roles.items():
+        desk.store.add(examples, role=role)  # type: ignore[arg-type]
+    decide_all(desk, "dana", [(row.id, Ruling("approve")) for row in desk.store.rows()], kind="person")
+    desk.store.close()
 
 
 def frozen(desk: Any, **more: Any) -> Any:

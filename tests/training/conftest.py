@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from clinic import ANSWERS, SETTINGS, made_up
+from freezing import approved
 from scripted import Scripted
 
 from curation.example import Example
@@ -33,9 +34,6 @@ def build(root, base) -> Project:
     from advisor.answer_file import load_answers
     from advisor.decide import decide
     from advisor.rulefiles import load_rulebook
-    from curation.review import open_desk
-    from curation.review.ruling import Ruling
-    from curation.review.service import decide_all
     from curation.split.freeze import freeze
     from evaluation.arms.registry import arms_named
     from evaluation.baseline import run_baseline
@@ -47,12 +45,7 @@ def build(root, base) -> Project:
     project.settings_file.write_text('[project]\nperson = "sam"\n' + SETTINGS)
     project.answers_file.write_text(ANSWERS)
     settings = load_settings(project.settings_file)
-    desk = open_desk(project, settings)
-    for role, count, seed in (("test", 30, 1), ("validation", 4, 2), ("train", 16, 3)):
-        desk.store.add(rows(count, seed), role=role)  # type: ignore[arg-type]
-    ids = [row.id for row in desk.store.rows()]
-    decide_all(desk, "dana", [(name, Ruling("approve")) for name in ids], kind="person")
-    desk.store.close()
+    approved(project, settings, test=rows(30, 1), validation=rows(4, 2), train=rows(16, 3))
     freeze(project, settings, actor="sam")
     asked = settings.model_copy(update={"model": settings.model.model_copy(update={"base": str(base)})})
     bench = open_bench(project, asked, Scripted(["E10 eye both"]))

@@ -5,12 +5,12 @@ It rewards the answers of another run, and remains the one that was planned with
 
 import json
 import subprocess
-from contextlib import closing
 
 import pytest
 import taught
 from clinic import made_up
 from counting import Words
+from freezing import approved
 
 from curation.review import open_desk
 from curation.review.ruling import Ruling
@@ -131,10 +131,7 @@ def test_only_a_finished_reward_model_rewards(ready: Project, cleared):
 
 def frozen_anew(project: Project, settings: Settings, role, seed):
     """The next version of the dataset, with six more rows of this role."""
-    with closing(open_desk(project, settings).store) as store:
-        store.add(made_up(6, seed), role=role)  # type: ignore[arg-type]
-    with closing((desk := open_desk(project, settings)).store):
-        decide_all(desk, "dana", [(row.id, Ruling("approve")) for row in desk.store.rows()], kind="person")
+    approved(project, settings, **{role: made_up(6, seed)})
     freeze(project, settings, actor="sam")
     folder = newest_dataset(project, complete=True)
     assert folder is not None

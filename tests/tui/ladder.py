@@ -11,14 +11,12 @@ from pathlib import Path
 
 from clinic import ANSWERS, SETTINGS
 from counting import Words
+from freezing import approved
 from scripted import Scripted
 from vouched import rewrite
 
 from advisor.decide import advise_project
 from curation.example import Example, chat_row
-from curation.review import open_desk
-from curation.review.ruling import Ruling
-from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split
 from evaluation.arms.registry import arms_named
@@ -52,11 +50,8 @@ def reviewed(folder: Path) -> Project:
     folder.mkdir(parents=True)
     project.settings_file.write_text('[project]\nname = "clinic"\nperson = "dana"\n' + SETTINGS)
     project.answers_file.write_text(ANSWERS + "goal_score = 0.8\n")
-    desk = open_desk(project, settings_of(project))
-    for role, count, seed in (("test", ITEMS, 1), ("validation", 8, 2), ("train", 24, 3)):
-        desk.store.add(list(rows(count, seed)), role=role)
-    decide_all(desk, "dana", [(row.id, Ruling("approve")) for row in desk.store.rows()], kind="person")
-    desk.store.close()
+    parts = {"test": rows(ITEMS, 1), "validation": rows(8, 2), "train": rows(24, 3)}
+    approved(project, settings_of(project), **{role: list(made) for role, made in parts.items()})
     advise_project(project)
     return project
 

@@ -6,13 +6,11 @@ import shutil
 
 import pytest
 from clinic_phrases import line_of, phrases
+from freezing import approved
 from once import once
 from scripted import Scripted
 
 from curation.example import Example, chat_row
-from curation.review import open_desk
-from curation.review.ruling import Ruling
-from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
@@ -49,30 +47,24 @@ def write(tmp_path):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """Rows approved by dana, frozen as v001, arms measured with a scripted model, the best prompt released as L-001."""
-    return once(tmp_path_factory, "house", lambda folder: make_house(folder / "project")) / "project"
 
+    def make(root):
+        project = Project(root)
+        project.prompts.mkdir()
+        project.settings_file.write_text(
+            '[project]\nperson = "sam"\n[review]\npool = "all"\n[evaluation]\narms = ["prompt"]\n'
+        )
+        project.answers_file.write_text('task = "extraction"\nprompting = "partial"\n')
+        (project.prompts / "prompt.md").write_text("Turn the phrase into the house line.\n")
+        settings = load_settings(project.settings_file, {})
+        rows = [Example(chat_row(text, line_of(text))) for text in phrases(150, 5)]
+        approved(project, settings, test=rows[:30], validation=rows[30:34], train=rows[34:])
+        freeze(project, settings, actor="sam")
+        model = Scripted(lambda ask: line_of(str(ask.turns[-1]["content"])))
+        run_baseline(open_bench(project, settings, model), arms_named(["prompt"]))
+        release_untuned(project, settings)
 
-def make_house(root):
-    (root / "prompts").mkdir(parents=True)
-    (root / "rung.toml").write_text(
-        '[project]\nperson = "sam"\n[review]\npool = "all"\n[evaluation]\narms = ["prompt"]\n'
-    )
-    (root / "answers.toml").write_text('task = "extraction"\nprompting = "partial"\n')
-    (root / "prompts" / "prompt.md").write_text("Turn the phrase into the house line.\n")
-    project = Project(root)
-    settings = load_settings(project.settings_file, {})
-    desk = open_desk(project, settings)
-    texts = phrases(150, 5)
-    for role, part in (("test", texts[:30]), ("validation", texts[30:34]), ("train", texts[34:])):
-        desk.store.add([Example(chat_row(text, line_of(text))) for text in part], role=role)
-    decide_all(desk, "dana", [(row.id, Ruling("approve")) for row in desk.store.rows()], kind="person")
-    desk.store.close()
-    freeze(project, settings, actor="sam")
-    run_baseline(
-        open_bench(project, settings, Scripted(lambda ask: line_of(str(ask.turns[-1]["content"])))),
-        arms_named(["prompt"]),
-    )
-    release_untuned(project, settings)
+    return once(tmp_path_factory, "house", make)
 
 
 @pytest.fixture

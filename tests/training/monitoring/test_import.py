@@ -9,21 +9,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from as_logged import ASKED, generation, joined, litellm, score
+from as_logged import ASKED, generation, imported, joined, litellm, score
+from clinic_phrases import phrases
 from in_shell import rung
 
 from curation.mask import mask
 from rung.text.monitoring_text import imported_lines
-from training.monitoring.log_import import read_logs, take_in
+from training.monitoring.log_import import read_logs
 from training.monitoring.log_lines import read_part
 from training.monitoring.pii import masked_text
 from training.monitoring.requests import read_imports, read_watched
-from workspace.errors import InputError, RungError
+from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
-
-
-def imported(project: Project, *paths, **wish):
-    return take_in(project, read_logs(list(paths), keep_rejects=True), **wish)
 
 
 def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(project: Project, write):
@@ -277,3 +274,39 @@ def test_feedback_goes_with_its_request_before_another_model_is_left_out(project
     imported(project, later)
     watched = read_watched(project)
     assert [(r.answer, r.rating) for r in watched.requests] == [("a", 1.0)] and watched.unmatched == 1
+
+
+def test_what_is_in_the_way_leaves_no_import_and_no_rejects(project: Project, write, tmp_path):
+    """Another file in the place of the rejects, no database, and the hidden folder of an import that was killed."""
+    log = write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
+    other, rejects = tmp_path / "letter.txt", tmp_path / "rejects.jsonl"
+    other.write_text("Dear Mo\n")
+    for place in (other, tmp_path):
+        assert rung("watch", "import", log, "--rejects", place, cwd=project.root).returncode == 2
+        assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
+    project.database_file.parent.mkdir(parents=True, exist_ok=True)
+    project.database_file.write_bytes(b"no database at all" * 300)
+    command = ("watch", "import", str(log), "--rejects", str(rejects))
+    done = rung(*command, cwd=project.root)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert [path.name for path in (project.root / "watch").iterdir()] == [".lock"] and not rejects.exists()
+    project.database_file.unlink()
+    (project.root / "watch" / ".W-001").mkdir()
+    assert rung(*command, cwd=project.root).returncode == 0
+    assert {path.name for path in (project.root / "watch").iterdir()} == {".lock", "W-001"}
+    assert len(rejects.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda data: data + b"x", lambda data: data[:40], None])
+def test_no_import_is_compared_with_one_that_was_damaged_and_nothing_is_read_of_it(project: Project, write, damage):
+    imported(project, write([litellm(1, "q", "a")]))
+    path = project.root / "watch/W-001/requests.jsonl.gz"
+    whole = path.read_bytes()
+    path.unlink()
+    if damage:
+        path.write_bytes(damage(whole))
+    done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
+    assert done.returncode == 1 and str(project.root / "watch/W-001") in done.stderr, done.stderr
+    assert not (project.root / "watch/W-002").exists()
+    with pytest.raises(Refusal, match="W-001"):
+        read_watched(project)

@@ -1,34 +1,29 @@
 """The way round: a released prompt is asked, its log comes in whole or not at all, drift is seen, rows are learnt."""
 
-import itertools
 import json
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from as_logged import candidates, imported, learnt, litellm, measured
 from clinic_phrases import line_of, phrases
-from hypothesis import given
-from hypothesis import settings as budget
-from hypothesis import strategies as st
 from in_shell import rung
+from vouched import edit
 
+from curation.example import chat_row
 from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split, read_manifest
-from rung.cli.watch import write_watch_page
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
+from rung.text import monitoring_text
 from rung.why import answer as why
 from training.monitoring.drift import DriftReport, report_file
-from training.monitoring.learn import read_not_learnt
-from training.monitoring.log_import import read_logs
-from training.monitoring.requests import join, read_watched
+from training.monitoring.learn import in_order, read_not_learnt
+from training.monitoring.requests import read_watched
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
@@ -139,167 +134,19 @@ def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project
     assert "watch/W-001:4" in chain and "L-001" in chain
 
 
-HOSTILE = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
-
-
-def test_row_text_cannot_act_on_the_page(house: Project, ask, write):
-    imported(house, write([ask(f"{text} {HOSTILE}", "I'm sorry, I cannot.") for text in phrases(40, 5)]))
-    page, report = house.root / "watch.html", measured(house)
-    write_watch_page(page, report)
-    html = page.read_text()
-    assert report.raised and "<script" not in html and "\x1b" not in html and "\u202e" not in html
-    assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """An exchange that was logged. `cuts` are places at which a stream breaks the answer."""
-
-    name: str
-    question: str
-    answer: str
-    cut: bool
-    rating: str | None
-    apart: bool
-    shape: str
-    cuts: tuple[int, ...] = ()
-
-    @property
-    def asked(self):
-        return [{"role": "system", "content": "House line."}, {"role": "user", "content": self.question}]
-
-    @property
-    def end(self):
-        return "length" if self.cut else "stop"
-
-    @property
-    def whole(self):
-        message = {"role": "assistant", "content": self.answer}
-        choice = {"index": 0, "message": message, "finish_reason": self.end}
-        return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
-                "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
-
-    @property
-    def pieces(self):
-        places = [0, *sorted({cut % (len(self.answer) + 1) for cut in self.cuts}), len(self.answer)]
-        return [self.answer[a:b] for a, b in itertools.pairwise(places)]
-
-    @property
-    def items(self):
-        parts = [{"type": "output_text", "text": piece} for piece in self.pieces]
-        why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
-        return {"id": self.name, "object": "response", "status": "incomplete" if self.cut else "completed", **why,
-                "output": [{"type": "reasoning", "summary": []},
-                           {"type": "message", "role": "assistant", "content": parts}]}  # fmt: skip
-
-
-Lines = Callable[[Exchange], list[dict[str, Any]]]
-SHAPES: dict[str, Lines] = {
-    "litellm": lambda e: [{"id": e.name, "call_type": "acompletion", "status": "success", "model": "house",
-                           "startTime": 1_764_000_000.0, "messages": e.asked, "response": e.whole, "error_str": None}],
-    "openai": lambda e: [{"request": {"model": "house", "messages": e.asked}, "response": e.whole}],
-    "bodies": lambda e: [{"request": {"url": "/v1/chat/completions", "body": json.dumps({"messages": e.asked})},
-                          "response": {"status_code": 200, "headers": {}, "body": e.whole}}],
-    "langfuse": lambda e: [{"id": e.name, "type": "GENERATION", "level": "DEFAULT", "input": e.asked, "model": "house",
-                            "output": {"role": "assistant", "content": e.answer, "finish_reason": e.end},
-                            "usage": {"input": 9, "output": 3}, "scores": []}],
-    "batch": lambda e: [{"custom_id": e.name, "method": "POST", "url": "/v1/chat/completions",
-                         "body": {"model": "house", "messages": e.asked}},
-                        {"id": f"b-{e.name}", "custom_id": e.name, "error": None,
-                         "response": {"status_code": 200, "body": e.whole}}],
-    "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
-    "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
-    "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
-                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "end_turn"}],
-}  # fmt: skip
-SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-TEXTS = st.text(SIGNS, min_size=1, max_size=20) | st.sampled_from([
-    '{"code": "E11", "side": "left"}', '["E11", "E13"]', "42", "data: see the table", "event: none", "[DONE]", "null",
-    '{"answer": "x", "n": 1}', '{"role": "user"}', '{"content": "x"}', "a\u2028b\x85c\nd", "true", "up", '"', "{", "[",
-])  # fmt: skip
-EXCHANGES = st.builds(
-    Exchange,
-    name=st.uuids().map(str),
-    question=TEXTS.filter(str.strip),
-    answer=TEXTS,
-    cut=st.booleans(),
-    rating=st.sampled_from([None, "up", "down"]),
-    apart=st.booleans(),
-    shape=st.sampled_from(sorted(SHAPES)),
-    cuts=st.tuples(st.integers(0, 20), st.integers(0, 20)),
-)
-
-
-def written(exchanges: list[Exchange], order):
-    """Their lines, those of one exchange in order, else as `order` draws it; ratings inside or on own lines."""
-    queues, feedback = [], []
-    for each in exchanges:
-        lines = SHAPES[each.shape](each)
-        if each.rating and each.apart:
-            feedback.append([{"id": each.name, "rating": each.rating, "comment": "said later"}])
-        elif each.rating:
-            lines[0] = {**lines[0], "feedback": {"rating": each.rating, "comment": "said later"}}
-        queues.append(lines)
-    queues += feedback
-    made = []
-    while queues:
-        place = order.randrange(len(queues))
-        made.append(queues[place].pop(0))
-        queues = [queue for queue in queues if queue]
-    return made
-
-
-@budget(max_examples=120, deadline=None)
-@given(st.lists(EXCHANGES, min_size=1, max_size=6, unique_by=lambda each: each.name), st.randoms(), st.booleans())
-def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
-    lines = written(exchanges, order)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.jsonl"
-        path.write_bytes(b"".join(json.dumps(x, ensure_ascii=plain).encode() + b"\n" for x in lines))
-        made = join(read_logs([path], keep_rejects=False).parts)
-    assert made.aside == [] and made.feedback == []
-    assert len(made.requests) + made.joined == len(lines)
-    found = {name: request for request in made.requests for name in request.ids}
-    for each in exchanges:
-        request = found[each.name]
-        assert [(m["role"], m["content"]) for m in request.messages] == [
-            ("system", "House line."),
-            ("user", each.question),
-        ], each.shape
-        assert (request.said.text, request.said.finish, request.said.error) == (each.answer, each.end, ""), each.shape
-        rating = {None: None, "up": 1.0, "down": -1.0}[each.rating]
-        assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")
-
-
-def test_what_is_in_the_way_leaves_no_import_and_no_rejects(project: Project, write, tmp_path):
-    """Another file in the place of the rejects, no database, and the hidden folder of an import that was killed."""
-    log = write([litellm(1, phrases(1, 91)[0], "E13 OS"), "{"])
-    other, rejects = tmp_path / "letter.txt", tmp_path / "rejects.jsonl"
-    other.write_text("Dear Mo\n")
-    for place in (other, tmp_path):
-        assert rung("watch", "import", log, "--rejects", place, cwd=project.root).returncode == 2
-        assert not list((project.root / "watch").glob("W-*")) and other.read_text() == "Dear Mo\n"
-    project.database_file.parent.mkdir(parents=True, exist_ok=True)
-    project.database_file.write_bytes(b"no database at all" * 300)
-    command = ("watch", "import", str(log), "--rejects", str(rejects))
-    done = rung(*command, cwd=project.root)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert [path.name for path in (project.root / "watch").iterdir()] == [".lock"] and not rejects.exists()
-    project.database_file.unlink()
-    (project.root / "watch" / ".W-001").mkdir()
-    assert rung(*command, cwd=project.root).returncode == 0
-    assert {path.name for path in (project.root / "watch").iterdir()} == {".lock", "W-001"}
-    assert len(rejects.read_text().splitlines()) == 1
-
-
-def test_a_page_that_cannot_be_written_leaves_the_older_report(house: Project, write, tmp_path):
-    imported(house, write([litellm(n, text, line_of(text)) for n, text in enumerate(phrases(40, 5))]))
-    report = house.root / "watch" / "report.json"
-    for page in (tmp_path, Path("/dev/full"), tmp_path / "log.jsonl" / "page.html"):
-        done = rung("watch", "report", "--html", str(page), cwd=house.root)
+def test_row_text_cannot_act_on_the_page_and_one_that_cannot_be_written_leaves_the_older_report(
+    house: Project, write, tmp_path
+):
+    hostile = "\x1b[31m [red]x[/] <script>alert(1)</script> \u202eevil"
+    imported(house, write([litellm(n, f"{text} {hostile}", "I'm sorry.") for n, text in enumerate(phrases(40, 5))]))
+    report, page = house.root / "watch" / "report.json", house.root / "watch.html"
+    for place in (tmp_path, Path("/dev/full"), tmp_path / "log.jsonl" / "page.html"):
+        done = rung("watch", "report", "--html", str(place), cwd=house.root)
         assert done.returncode == 2 and "Traceback" not in done.stderr and not report.exists(), done.stderr
-    assert rung("watch", "report", cwd=house.root).returncode in (0, 1)
-    before = report.read_bytes()
+    assert rung("watch", "report", "--html", page, cwd=house.root).returncode == 1
+    html, before = page.read_text(), report.read_bytes()
+    assert "alert" in html and "<script" not in html and "\x1b" not in html and "\u202e" not in html
+    assert "http" not in html.replace("http-equiv", ""), "nothing is fetched"
     assert rung("watch", "report", "--html", "/dev/full", cwd=house.root).returncode == 2
     assert report.read_bytes() == before
 
@@ -340,16 +187,109 @@ def test_why_tells_of_an_import_and_of_a_damaged_list_of_what_was_kept_out_by_li
             assert path.read_bytes() == whole + bad
 
 
-def longer(path: Path):
-    path.write_bytes(path.read_bytes() + b"x")
+def test_a_small_count_takes_the_requests_in_order_and_loses_none(house: Project, write):
+    known = load_split(house.datasets / "v001", "train")[0]
+    fresh = phrases(9, 91)
+    same = [litellm(n, known.question, str(known.answer)) for n in (3, 4, 5)]
+    imported(house, write([*same, *(litellm(10 + n, text, line_of(text)) for n, text in enumerate(fresh))]))
+    taken, looked = [], 0
+    for _ in range(6):
+        done = learnt(house, count=2)
+        looked += done.looked_at
+        assert done.looked_at == len(done.queued) + done.rejected.total()
+        assert done.known + done.looked_at + done.left == 12
+        taken.append(len(done.queued))
+    assert looked == 12 and taken == [2, 2, 2, 2, 1, 0]
+    assert [row.example.question for row in candidates(house).values()] == fresh[::-1], "the newest first"
+    assert [each.reason for each in read_not_learnt(house)] == ["duplicate"] * 3
+    figures = re.findall(r"\d+", status_of(read_facts(house)).stage("Data").reason)
+    assert [*figures[:2], figures[-1]] == ["9", "9", "150"], "they are no drafts in the status"
 
 
-@pytest.mark.parametrize("damage", [longer, lambda path: path.write_bytes(path.read_bytes()[:40]), Path.unlink])
-def test_no_import_is_compared_with_one_that_was_damaged_and_nothing_is_read_of_it(project: Project, write, damage):
-    imported(project, write([litellm(1, "q", "a")]))
-    damage(project.root / "watch/W-001/requests.jsonl.gz")
-    done = rung("watch", "import", str(write([litellm(2, "r", "b")], "more.jsonl")), cwd=project.root)
-    assert done.returncode == 1 and str(project.root / "watch/W-001") in done.stderr, done.stderr
-    assert not (project.root / "watch/W-002").exists()
-    with pytest.raises(Refusal, match="W-001"):
-        read_watched(project)
+@pytest.mark.parametrize("lack", ["failed", "cut"])
+def test_a_request_that_got_an_answer_when_it_was_asked_again_is_queued_with_it(house: Project, write, lack):
+    question, other = phrases(2, 91)
+    broken = {"error": "timeout", "response": None} if lack == "failed" else {}
+    lines = [
+        litellm(1, question, "E10 good"),
+        litellm(2, f"  {question.upper()}", "E10 ha", **broken),
+        litellm(3, other, "E11 ha", **broken),
+    ]
+    if lack == "cut":
+        for line in lines[1:]:
+            line["response"]["choices"][0]["finish_reason"] = "length"
+    imported(house, write(lines))
+    learnt(house)
+    rows = candidates(house)
+    assert set(rows) == {"W-001:1", "W-001:3"}
+    assert rows["W-001:1"].example.answer == "E10 good" and not rows["W-001:3"].example.is_answered
+    assert {entry.ref: entry.reason for entry in read_not_learnt(house)} == {"W-001:2": "a row answers this already"}
+
+
+def test_requests_without_a_time_keep_the_order_of_their_lines(house: Project, write):
+    fresh = phrases(24, 91)
+    bare = [{"id": f"c-{n}", "prompt": text, "response": "E13 OS"} for n, text in enumerate(fresh[:12])]
+    imported(house, write(bare))
+    timed = [litellm(1, fresh[12], "E13 OS"), {"id": "x", "prompt": fresh[13], "response": "E13 OS"},
+             litellm(0, fresh[14], "E13 OS")]  # fmt: skip
+    imported(house, write(timed, "timed.jsonl"))
+    refs = [each.ref for each in read_watched(house).requests]
+    assert refs == [f"W-001:{n}" for n in range(1, 13)] + ["W-002:3", "W-002:1", "W-002:2"]
+    assert [each.ref for each in in_order(read_watched(house).requests)] == refs[::-1]
+    report = measured(house, since="2025-01-01")
+    assert report.traffic.requests == 2
+    assert any("13 " in note and "--since" in note for note in report.notes)
+
+
+def test_learn_and_why_use_the_release_of_the_import_and_wait_where_it_is_gone(house: Project, write):
+    """L-002, whose prompt shows an example that L-001's does not."""
+    folder = Path(shutil.copytree(house.releases / "L-001", house.releases / "L-002"))
+    shown = chat_row("T2DM PDR OU", "E11 eye both")
+    edit(folder / "prompt" / "prompt.json", examples=[shown])
+    files = json.loads((folder / "release.json").read_text())["files"]
+    edit(
+        folder / "release.json", id="L-002", files={name: files[name] for name in files.keys() - {"prompt/prompt.json"}}
+    )
+    questions = phrases(40, 91)
+    turns = [[*shown["messages"], {"role": "user", "content": text}] for text in questions]
+    imported(house, write([litellm(n, "", "E13 OS", messages=asked) for n, asked in enumerate(turns)]))
+    shutil.copytree(house.releases / "L-001", house.releases / "L-003")
+    document = why(house, "W-001:1").document
+    assert (document["release"], document["question"]) == ("L-002", questions[0])
+    shutil.move(house.releases / "L-002", house.root / "L-002")
+    for way in (learnt, measured, lambda house: why(house, "W-001:3")):
+        with pytest.raises(Refusal, match=r"L-002.* W-001"):
+            way(house)
+    shutil.move(house.root / "L-002", house.releases / "L-002")
+    assert len(learnt(house).queued) == 40
+    row = candidates(house)["W-001:1"]
+    assert row.example.question == questions[0] and row.meta["release"] == "L-002"
+
+
+def test_low_ratings_are_told_of_rated_requests(house: Project, write):
+    def rated(n):
+        return {"metadata": {"rating": "down" if n > 400 and n % 10 == 0 else "up"}} if n % 5 == 0 else {}
+
+    texts = phrases(600, 4)
+    imported(house, write([litellm(n, f"{texts[n]} {n}", "E13 OS", **rated(n)) for n in range(600)]))
+    report = measured(house)
+    low = next(signal for signal in report.signals if signal.name == "low_ratings")
+    assert (low.n, low.n_before, low.now, low.before) == (60, 60, 19 / 60, 0.0) and low.raised
+    assert any("31.7%" in line for line in monitoring_text.lines(report))
+
+
+def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Project, write):
+    call = {"id": "t", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+
+    def line(n, text, finish):
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return litellm(n, text, "", response={"choices": [{"finish_reason": finish, "message": message}]})
+
+    texts = phrases(80, 3)
+    made = [line(n, text, "tool_calls") for n, text in enumerate(texts[:40])]
+    said = [litellm(40 + n, text, line_of(text)) for n, text in enumerate(texts[40:])]
+    imported(house, write([*made, *said, line(90, "cut", "length")]))
+    signals = {signal.name: signal for signal in measured(house).signals}
+    assert (signals["form_errors"].n, signals["form_errors"].now) == (41, pytest.approx(1 / 41))
+    assert signals["answer_length"].n == 40 and not signals["answer_length"].raised
+    assert signals["refusals"].n == 81

@@ -1,8 +1,11 @@
 """Log lines in each of the shapes that gateways and traces write, streams and calls too; none crashes the reader."""
 
+import itertools
 import json
-from dataclasses import asdict
+import tempfile
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from as_logged import ASKED, generation, joined, litellm, score
@@ -13,61 +16,18 @@ from in_shell import rung
 
 from rung.start import start_project
 from training.monitoring.fields import as_time, on_scale, scale_of
+from training.monitoring.log_import import read_logs
 from training.monitoring.log_lines import read_part
 from training.monitoring.otel_spans import spans_in
+from training.monitoring.requests import join
 
 SAID = {"id": "c-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}]}
 PIECE = {"id": "c-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "x"}}]}
 STREAM = 'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n'
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        {"request": json.dumps({"messages": ASKED}), "response": json.dumps(SAID)},
-        {"messages": ASKED, **SAID},
-        {"payload": {"messages": ASKED, "response": SAID}},
-        {"input": {"messages": ASKED}, "output": {"role": "assistant", "content": "a", "finish_reason": "stop"}},
-        {"input": "q", "object": "response", "output": [{"content": [{"type": "output_text", "text": "a"}]}],
-         "finish_reason": "stop"},
-        {"prompt": "q", "object": "text_completion", "choices": [{"text": "a", "finish_reason": "stop"}]},
-        {"request": {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}]},
-         "response": {"type": "message", "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"}},
-    ],
-)  # fmt: skip
-def test_every_usual_shape_gives_question_answer_and_end(line):
-    """More shapes are in test_round.py."""
-    part = read_part(line)
-    assert part.kind == "whole"
-    assert [dict(m) for m in part.messages] == ASKED
-    assert (part.said.text, part.said.finish, part.said.error) == ("a", "stop", "")
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ({"call_type": "aembedding", "input": "x", "response": {}}, "no chat or text completion: aembedding"),
-        ({"url": "https://api.openai.com/v1/images/generations", "prompt": "a cat", "response": {}},
-         "no chat or text completion: https://api.openai.com/v1/images/generations"),
-        ({"level": "INFO", "msg": "started"}, "neither a request, nor an answer, nor feedback"),
-        ({"prompt": ["a", "b"], "response": SAID}, "several prompts in one request"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "response": SAID},
-         "a message holds an image, a sound, a file or a call in parts, which a row cannot"),
-        ({"messages": ASKED, "response": {"content": [{"type": "tool_use", "name": "f", "input": {}}]}},
-         "an answer in parts that are no text"),
-        ({"messages": ASKED, "response": STREAM}, "a streamed answer in pieces: log it whole"),
-        ({"messages": ASKED, "response": [PIECE]}, "a streamed answer in pieces: log it whole"),
-        (PIECE, "a streamed answer in pieces: log it whole"),
-        ({"data": [generation("o-1")], "meta": {}}, "a page of several records: write each on a line of its own"),
-    ],
-)  # fmt: skip
-def test_what_is_no_request_is_set_aside_with_its_reason(line, why):
-    part = read_part(line)
-    assert (part.kind, part.why) == ("other", why)
-
-
 def test_lines_that_find_no_other_are_set_aside_each_with_its_reason():
-    """Halves that join are in test_round.py; a request may end with the start of its answer."""
+    """A request may end with the start of its answer."""
     row = {"messages": [*ASKED, {"role": "assistant", "content": "a"}]}
     made = joined(
         {"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": ASKED}},
@@ -160,7 +120,29 @@ RESULT = {"type": "function_call_output", "call_id": "t-1", "output": "E11.9"}
 PARSED = ('{"code": "E11", "side": "left"}', '["E11", "E13"]', '{"answer": "E11", "n": 1}')
 HUGE = {"input": 10**400, "output": 7, "cost": 10**400, "startTime": 10**400}
 CUT = {"text": "a", "finish": "length", "tool_calls": (CALL,)}
+USUAL = {"kind": "whole", "messages": ASKED, "text": "a", "finish": "stop", "error": ""}
 FIELDS = [
+    ({"request": json.dumps({"messages": ASKED}), "response": json.dumps(SAID)}, USUAL),
+    ({"messages": ASKED, **SAID}, USUAL),
+    ({"payload": {"messages": ASKED, "response": SAID}}, USUAL),
+    ({"input": {"messages": ASKED}, "output": {"role": "assistant", "content": "a", "finish_reason": "stop"}}, USUAL),
+    ({"input": "q", "object": "response", "output": [{"content": [{"type": "output_text", "text": "a"}]}],
+      "finish_reason": "stop"}, USUAL),
+    ({"prompt": "q", "object": "text_completion", "choices": [{"text": "a", "finish_reason": "stop"}]}, USUAL),
+    ({"request": {"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}]},
+      "response": {"type": "message", "content": [{"type": "text", "text": "a"}], "stop_reason": "end_turn"}}, USUAL),
+    ({"call_type": "aembedding", "input": "x", "response": {}}, {"why": "no chat or text completion: aembedding"}),
+    ({"url": "https://api.openai.com/v1/images/generations", "prompt": "a cat", "response": {}},
+     {"why": "no chat or text completion: https://api.openai.com/v1/images/generations"}),
+    ({"level": "INFO", "msg": "started"}, {"why": "neither a request, nor an answer, nor feedback"}),
+    ({"prompt": ["a", "b"], "response": SAID}, {"why": "several prompts in one request"}),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "response": SAID},
+     {"why": "a message holds an image, a sound, a file or a call in parts, which a row cannot"}),
+    ({"messages": ASKED, "response": {"content": [{"type": "tool_use", "name": "f", "input": {}}]}},
+     {"why": "an answer in parts that are no text"}),
+    *((line, {"why": "a streamed answer in pieces: log it whole"})
+      for line in ({"messages": ASKED, "response": STREAM}, {"messages": ASKED, "response": [PIECE]}, PIECE)),
+    ({"data": [generation("o-1")], "meta": {}}, {"why": "a page of several records: write each on a line of its own"}),
     ({"request": {"system": "S", "messages": ASKED}, "response": SAID},
      {"messages": [{"role": "system", "content": "S"}, *ASKED]}),
     (litellm(2, "q", "a", metadata={"rating": 1}),
@@ -226,7 +208,7 @@ FIELDS = [
 def test_what_is_read_of_a_line(line, fields):
     part = read_part(line)
     found = {**vars(part), **asdict(part.said), "rating": part.feedback.rating}
-    assert {name: found[name] for name in fields} == fields
+    assert {name: found[name] for name in fields} == fields and (part.kind == "other") is bool(part.why)
 
 
 def test_a_model_that_only_one_half_names_is_still_the_requests():
@@ -237,6 +219,115 @@ def test_a_model_that_only_one_half_names_is_still_the_requests():
     made = joined(*halves, model="house")
     assert [r.said.text for r in made.requests] == ["y"] and [line for line, _ in made.aside] == [1, 2]
     assert made.joined == 1
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange that was logged. `cuts` are places at which a stream breaks the answer."""
+
+    name: str
+    question: str
+    answer: str
+    cut: bool
+    rating: str | None
+    apart: bool
+    shape: str
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def asked(self):
+        return [{"role": "system", "content": "House line."}, {"role": "user", "content": self.question}]
+
+    @property
+    def end(self):
+        return "length" if self.cut else "stop"
+
+    @property
+    def whole(self):
+        message = {"role": "assistant", "content": self.answer}
+        choice = {"index": 0, "message": message, "finish_reason": self.end}
+        return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
+
+    @property
+    def items(self):
+        places = [0, *sorted({cut % (len(self.answer) + 1) for cut in self.cuts}), len(self.answer)]
+        parts = [{"type": "output_text", "text": self.answer[a:b]} for a, b in itertools.pairwise(places)]
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if self.cut else {"finish_reason": "stop"}
+        return {"id": self.name, "object": "response", "status": "incomplete" if self.cut else "completed", **why,
+                "output": [{"type": "reasoning", "summary": []},
+                           {"type": "message", "role": "assistant", "content": parts}]}  # fmt: skip
+
+
+SHAPES = {
+    "litellm": lambda e: [{"id": e.name, "call_type": "acompletion", "status": "success", "model": "house",
+                           "startTime": 1_764_000_000.0, "messages": e.asked, "response": e.whole, "error_str": None}],
+    "openai": lambda e: [{"request": {"model": "house", "messages": e.asked}, "response": e.whole}],
+    "bodies": lambda e: [{"request": {"url": "/v1/chat/completions", "body": json.dumps({"messages": e.asked})},
+                          "response": {"status_code": 200, "headers": {}, "body": e.whole}}],
+    "langfuse": lambda e: [{"id": e.name, "type": "GENERATION", "level": "DEFAULT", "input": e.asked, "model": "house",
+                            "output": {"role": "assistant", "content": e.answer, "finish_reason": e.end},
+                            "usage": {"input": 9, "output": 3}, "scores": []}],
+    "batch": lambda e: [{"custom_id": e.name, "method": "POST", "url": "/v1/chat/completions",
+                         "body": {"model": "house", "messages": e.asked}},
+                        {"id": f"b-{e.name}", "custom_id": e.name, "error": None,
+                         "response": {"status_code": 200, "body": e.whole}}],
+    "responses": lambda e: [{"request": {"instructions": "House line.", "input": e.question}, "response": e.items}],
+    "own": lambda e: [{"id": e.name, "messages": e.asked, "response": e.answer, "finish_reason": e.end}],
+    "own parts": lambda e: [{"id": e.name, "prompt": json.dumps(e.asked), "input": 9, "completion": e.answer,
+                             "output": 3, "stop_reason": "MAX_TOKENS" if e.cut else "end_turn"}],
+}  # fmt: skip
+SIGNS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(SIGNS, min_size=1, max_size=20) | st.sampled_from([
+    '{"code": "E11", "side": "left"}', '["E11", "E13"]', "42", "data: see the table", "event: none", "[DONE]", "null",
+    '{"answer": "x", "n": 1}', '{"role": "user"}', '{"content": "x"}', "a\u2028b\x85c\nd", "true", "up", '"', "{", "[",
+])  # fmt: skip
+EXCHANGES = st.builds(
+    Exchange,
+    name=st.uuids().map(str),
+    question=TEXTS.filter(str.strip),
+    answer=TEXTS,
+    cut=st.booleans(),
+    rating=st.sampled_from([None, "up", "down"]),
+    apart=st.booleans(),
+    shape=st.sampled_from(sorted(SHAPES)),
+    cuts=st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+
+
+def written(exchanges: list[Exchange], order):
+    """Their lines, those of one exchange in order, else as `order` draws it; ratings inside or on own lines."""
+    queues = [SHAPES[each.shape](each) for each in exchanges]
+    for each, lines in zip(exchanges, list(queues), strict=True):
+        if each.rating and each.apart:
+            queues.append([{"id": each.name, "rating": each.rating, "comment": "said later"}])
+        elif each.rating:
+            lines[0]["feedback"] = {"rating": each.rating, "comment": "said later"}
+    turns = [number for number, lines in enumerate(queues) for _ in lines]
+    order.shuffle(turns)
+    return [queues[number].pop(0) for number in turns]
+
+
+@budget(max_examples=120, deadline=None)
+@given(st.lists(EXCHANGES, min_size=1, max_size=6, unique_by=lambda each: each.name), st.randoms(), st.booleans())
+def test_what_went_in_comes_out(exchanges: list[Exchange], order, plain):
+    lines = written(exchanges, order)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(b"".join(json.dumps(x, ensure_ascii=plain).encode() + b"\n" for x in lines))
+        made = join(read_logs([path], keep_rejects=False).parts)
+    assert made.aside == [] and made.feedback == []
+    assert len(made.requests) + made.joined == len(lines)
+    found = {name: request for request in made.requests for name in request.ids}
+    for each in exchanges:
+        request = found[each.name]
+        assert [(m["role"], m["content"]) for m in request.messages] == [
+            ("system", "House line."),
+            ("user", each.question),
+        ], each.shape
+        assert (request.said.text, request.said.finish, request.said.error) == (each.answer, each.end, ""), each.shape
+        rating = {None: None, "up": 1.0, "down": -1.0}[each.rating]
+        assert (request.feedback.rating, request.feedback.comment) == (rating, "said later" if each.rating else "")
 
 
 def value(plain):
