@@ -78,7 +78,7 @@ def read_sheet(
     def fault(line: str) -> str:
         try:
             row = json.loads(line)
-            identity, said = row["id"], str(row.get(column, "")).strip().lower()
+            identity, said = row["id"], str(row.get(column) or "").strip().lower()
         except (ValueError, TypeError, KeyError, AttributeError):
             return "is not a line of the sheet."
         shows = known.get(identity) if isinstance(identity, int) else None
@@ -89,7 +89,7 @@ def read_sheet(
         if said and said not in words:
             return f'{column} "{said}" is none of {", ".join(words)}.'
         if said:
-            found[identity] = said, str(row.get("reason", "")).strip()
+            found[identity] = said, str(row.get("reason") or "").strip()
         return ""
 
     if problems := line_problems(path, f"id, {column}, reason", fault):

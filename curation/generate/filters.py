@@ -10,7 +10,7 @@ from curation.checks.base import Options, SingleRowCheck, Subject
 from curation.checks.damaged import Empty, Encoding, OverLong
 from curation.checks.phrases import Orders, Refusals, Residue
 from curation.checks.private import Personal, Secrets
-from curation.example import Example, chat_row
+from curation.example import Example, chat_row, said_in
 from curation.generate.strategies import DraftRequest
 from curation.likeness.duplicates import dedup
 from curation.likeness.fingerprints import Fingerprinted
@@ -158,7 +158,7 @@ class Sieve(KnownRows):
 
 def _pair(example: Example) -> tuple[str, str]:
     worse = example.row["rejected"]
-    text = worse if isinstance(worse, str) else "\n".join(str(turn.get("content", "")) for turn in worse)
+    text = worse if isinstance(worse, str) else "\n".join(map(said_in, worse))
     return normal(example.question), normal(text)
 
 

@@ -121,18 +121,22 @@ def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project
     assert json.loads(asked("--json").stdout)["raters"] == {}
     rows = [json.loads(line) for line in sheet.read_text().splitlines()]
     assert rows and asked("--reveal").returncode == 1
-    sheet.write_text("".join(json.dumps({**row, "choice": "a" if n else ""}) + "\n" for n, row in enumerate(rows)))
+    chosen = ["", None, *"a" * len(rows)]
+    sheet.write_text(
+        "".join(json.dumps({**row, "choice": said}) + "\n" for row, said in zip(rows, chosen, strict=False))
+    )
     filled = sheet.read_text()
     assert asked("--sheet", str(sheet)).returncode == 2 and sheet.read_text() == filled
     assert asked("--answers", str(sheet)).returncode == 0
     held = asked("--reveal")
-    assert held.returncode == 1 and "priya" in held.stderr and " 1 " in held.stderr
+    assert held.returncode == 1 and "priya" in held.stderr and " 2 " in held.stderr
     assert "base" not in held.stdout + held.stderr
-    sheet.write_text(json.dumps({**rows[0], "choice": "tie", "reason": "both wrong"}) + "\n")
+    last = [{**rows[0], "choice": "tie", "reason": "both wrong"}, {**rows[1], "choice": "tie", "reason": None}]
+    sheet.write_text("".join(json.dumps(row) + "\n" for row in last))
     assert asked("--answers", str(sheet)).returncode == 0
     shown = json.loads(asked("--reveal", "--json").stdout)
     assert shown["run"] == "R-001" and {a["rival"] for a in shown["against"]} <= {"base", "prompt"}
-    assert "both wrong" in [reason for a in shown["against"] for reason in a["reasons"]]
+    assert {reason for a in shown["against"] for reason in a["reasons"]} == {"both wrong"}
 
 
 @pytest.fixture
