@@ -59,9 +59,6 @@ def row_table(seeds: range) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name in planted.CASES:
         yield counted(name, [planted.measured(name, seed, 1000) for seed in seeds])
-    yield counted("form", [planted.odd_forms(seed) for seed in seeds])
-    yield counted("spelling", [planted.other_spellings(seed) for seed in seeds])
-    yield counted("words", [planted.listed_words(seed) for seed in seeds])
     noisy = [planted.noisy(seed) for seed in seeds]
     yield counted("label_noise", [(found, there, false, rows - there) for found, there, false, _, rows in noisy])
     try:

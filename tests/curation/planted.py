@@ -4,6 +4,7 @@ The tests hold the checks to them; `python benchmarks/checks.py` publishes recal
 """
 
 import random
+from itertools import cycle
 
 from rows_in_files import row
 
@@ -25,16 +26,13 @@ VERBS = [
 JOINTS = ["of", "in", "and", "with", "from", "for", "at", "by"]
 
 
-def sentence(rng, words=9):
-    parts = [f"the {rng.choice(WORDS)} {rng.choice(VERBS)}"]
-    while len(" ".join(parts).split()) < words:
-        parts.append(f"{rng.choice(JOINTS)} the {rng.choice(WORDS)}")
-    body = " ".join(parts)
-    return body[0].upper() + body[1:] + "."
-
-
 def prose(rng, sentences=3):
-    return " ".join(sentence(rng, rng.randint(7, 13)) for _ in range(sentences))
+    said = []
+    for _ in range(sentences):
+        parts = [f"the {rng.choice(WORDS)} {rng.choice(VERBS)}"]
+        parts += [f"{rng.choice(JOINTS)} the {rng.choice(WORDS)}" for _ in range(rng.randint(2, 4))]
+        said.append(f"{' '.join(parts).capitalize()}.")
+    return " ".join(said)
 
 
 def clean(rng, count=400):
@@ -60,43 +58,35 @@ def clean(rng, count=400):
     return [row(f"{prose(rng, 2)} {rng.choice(decoys)}", f"{prose(rng, 3)} {rng.choice(decoys)}") for _ in range(count)]
 
 
-def luhn(rng, length=16):
-    digits = [rng.choice([4, 5]), *(rng.randrange(10) for _ in range(length - 2))]
-    total = sum((2 * d - 9 if d > 4 else 2 * d) if i % 2 == 0 else d for i, d in enumerate(reversed(digits)))
-    return "".join(map(str, [*digits, -total % 10]))
+CARDS = ["4111111111111111", "5555555555554444", "4012888888881881", "5105105105105100"]
+IBANS = ["DE89370400440532013000", "FR1420041010050500013M02606", "GB29NWBK60161331926819"]
 
 
-def iban(rng, country="DE", length=22):
-    body = "".join(str(rng.randrange(10)) for _ in range(length - 4))
-    number = int("".join(str(int(sign, 36)) for sign in f"{body}{country}00"))
-    return f"{country}{98 - number % 97:02d}{body}"
-
-
-def spaced(text, size=4, sign=" "):
-    return sign.join(text[i : i + size] for i in range(0, len(text), size))
+def spaced(text, sign=" "):
+    return sign.join(text[i : i + 4] for i in range(0, len(text), 4))
 
 
 def personal(rng):
-    """One piece of personal data, and what it is."""
+    """One piece of personal data."""
     digits = [f"{rng.randrange(200, 999)}", f"{rng.randrange(200, 999)}", f"{rng.randrange(1000, 9999)}"]
     return rng.choice(
         [
-            ("EMAIL", f"{rng.choice(WORDS)}.{rng.choice(WORDS)}{rng.randrange(99)}@mail-{rng.choice(WORDS)}.co.uk"),
-            ("EMAIL", f"{rng.choice(WORDS)}+x@example.com"),
-            ("PHONE", f"+49 30 {rng.randrange(10**6, 10**7)}"),
-            ("PHONE", f"+1 ({digits[0]}) {digits[1]}-{digits[2]}"),
-            ("PHONE", f"({digits[0]}) {digits[1]}-{digits[2]}"),
-            ("PHONE", "-".join(digits)),
-            ("PHONE", f"020 7946 0{rng.randrange(100, 999)}"),
-            ("PHONE", f"phone: {''.join(digits)}"),
-            ("CARD", luhn(rng)),
-            ("CARD", spaced(luhn(rng))),
-            ("CARD", spaced(luhn(rng), sign="-")),
-            ("IBAN", iban(rng)),
-            ("IBAN", spaced(iban(rng))),
-            ("IP", f"{rng.randrange(11, 126)}.{rng.randrange(255)}.{rng.randrange(255)}.{rng.randrange(1, 255)}"),
-            ("IP", f"2001:db8:{rng.randrange(16**4):x}:0:0:8a2e:370:{rng.randrange(16**4):x}"),
-            ("ID", f"{rng.randrange(100, 600)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}"),
+            f"{rng.choice(WORDS)}.{rng.choice(WORDS)}{rng.randrange(99)}@mail-{rng.choice(WORDS)}.co.uk",
+            f"{rng.choice(WORDS)}+x@example.com",
+            f"+49 30 {rng.randrange(10**6, 10**7)}",
+            f"+1 ({digits[0]}) {digits[1]}-{digits[2]}",
+            f"({digits[0]}) {digits[1]}-{digits[2]}",
+            "-".join(digits),
+            f"020 7946 0{rng.randrange(100, 999)}",
+            f"phone: {''.join(digits)}",
+            rng.choice(CARDS),
+            spaced(rng.choice(CARDS)),
+            spaced(rng.choice(CARDS), "-"),
+            rng.choice(IBANS),
+            spaced(rng.choice(IBANS)),
+            f"{rng.randrange(11, 126)}.{rng.randrange(255)}.{rng.randrange(255)}.{rng.randrange(1, 255)}",
+            f"2001:db8:{rng.randrange(16**4):x}:0:0:8a2e:370:{rng.randrange(16**4):x}",
+            f"{rng.randrange(100, 600)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}",
         ]
     )
 
@@ -166,8 +156,16 @@ def planted(rng, rows, share, plant):
     return [plant(rng, each) if i in chosen else each for i, each in enumerate(rows)], chosen
 
 
+def asked(each):
+    return each["messages"][0]["content"]
+
+
+def said(each):
+    return each["messages"][1]["content"]
+
+
 def answered(each, answer):
-    return row(each["messages"][0]["content"], answer)
+    return row(asked(each), answer)
 
 
 def put(text, piece, rng):
@@ -177,7 +175,7 @@ def put(text, piece, rng):
 
 
 def run(rows, only="", **options):
-    """All findings (or those of one check) by name, and all measures."""
+    """All findings (or those of one check) by name."""
     chosen = Options(**options)
     subjects = [
         Subject(Example(each), "rows.jsonl", i + 1, id=f"r-{i}", role=each.get("role", "pool"))
@@ -188,8 +186,7 @@ def run(rows, only="", **options):
         for check in made:
             check.see(subject)
     survey = Survey(len(rows), subjects, chosen)
-    found = {check.name: finding for check in made if (finding := check.end(survey))}
-    return found, {check.name: check.measures for check in made}
+    return {check.name: finding for check in made if (finding := check.end(survey))}
 
 
 def hit(found, name):
@@ -212,16 +209,14 @@ def labelled(rng, count=1200, classes=12, noise=0.05, words=WORDS):
 
 
 def mojibake(rng, each):
-    text = each["messages"][1]["content"] + " Café déjà naïve größe"
+    text = f"{said(each)} Café déjà naïve größe"
     return answered(each, text.encode().decode("cp1252", "replace" if rng.random() < 0.3 else "strict"))
 
 
 def cut(rng, each):
-    text = each["messages"][1]["content"]
-    kind = rng.randrange(3)
-    if kind == 0:
-        return answered(each, text[: text.rindex(" ", 0, -15)])
-    return answered(each, f"Here:\n```python\n{text}" if kind == 1 else '{"answer": "' + text + '", "items": [1, 2')
+    text = said(each)
+    forms = (text[: text.rindex(" ", 0, -15)], f"Here:\n```python\n{text}", f'{{"answer": "{text}", "items": [1, 2')
+    return answered(each, rng.choice(forms))
 
 
 ORDERS = [
@@ -261,92 +256,33 @@ NO_ORDERS = [
 """Pieces of questions that only look like orders."""
 
 
-def with_look_alikes(rows):
-    """Each row with a piece behind its question that only looks like an order."""
-    return [
-        row(
-            f"{each['messages'][0]['content']} {NO_ORDERS[i % len(NO_ORDERS)]}"
-            if i % 2
-            else f"{each['messages'][0]['content']}\n{NO_ORDERS[i % len(NO_ORDERS)]}",
-            each["messages"][1]["content"],
-        )
-        for i, each in enumerate(rows)
-    ]
+def with_look_alikes(rng, count):
+    return [row(asked(each) + rng.choice(" \n") + rng.choice(NO_ORDERS), said(each)) for each in clean(rng, count)]
 
 
-CASES = {
-    "pii": lambda rng, each: answered(each, put(each["messages"][1]["content"], personal(rng)[1], rng)),
-    "secrets": lambda rng, each: answered(each, put(each["messages"][1]["content"], key(rng), rng)),
-    "residue": lambda rng, each: answered(each, f"{each['messages'][1]['content']}\n{rng.choice(RESIDUE)}"),
-    "orders": lambda rng, each: row(
-        f"{each['messages'][0]['content']} {rng.choice(ORDERS)}", each["messages"][1]["content"]
-    ),
-    "refusals": lambda rng, each: answered(each, rng.choice(REFUSALS)),
-    "empty": lambda rng, each: answered(each, rng.choice([" ", "\n\t", "\u00a0"])),
-    "encoding": mojibake,
-    "truncated": cut,
-    "over_long": lambda rng, each: answered(each, each["messages"][1]["content"] * 60),
-    "language": lambda rng, each: row(rng.choice(FOREIGN), rng.choice(FOREIGN)),
-}
-
-
-def measured(name, seed=7, count=400):
-    """Recall on planted rows, and false alarms among as many clean ones."""
-    rng = random.Random(seed)
-    sound = clean(rng, count)
-    rows, chosen = planted(rng, with_look_alikes(sound) if name == "orders" else sound, 0.1, CASES[name])
-    found = hit(run(rows, name)[0], name)
-    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
-
-
-def noisy(seed=5, **more):
-    rows, flipped = labelled(random.Random(seed), **more)
-    found = hit(run(rows, "label_noise")[0], "label_noise")
-    quiet = hit(run(labelled(random.Random(seed), noise=0, **more)[0], "label_noise")[0], "label_noise")
-    return len(found & flipped), len(flipped), len(found - flipped), len(quiet), len(rows)
-
-
-def coded(rng, count=400):
+def coded(rng, count):
     """Answers of one form: a code and its title."""
     codes = [f"{rng.choice('ABC')}{rng.randrange(10, 99)}.{rng.randrange(9)}" for _ in range(count)]
     return [row(prose(rng, 1), f"{code} - {rng.choice(WORDS)}") for code in codes]
 
 
-ODD_FORMS = [
-    "the code is the usual one",
-    '{"code": "A10.1"}',
-    "a10.1 - river",
-    "A10.1 - " + "very long words " * 30,
-    "- A10.1\n- B20.2",
-]
-
-
-def odd_forms(seed):
-    """Found, planted, false and sound: a row in a hundred has another form."""
-    rng = random.Random(seed)
-    rows = coded(rng)
-    chosen = dict(zip(rng.sample(range(len(rows)), 5), ODD_FORMS, strict=True))
-    rows = [answered(each, chosen[i]) if i in chosen else each for i, each in enumerate(rows)]
-    found = hit(run(rows, "form")[0], "form")
-    return len(found & set(chosen)), len(chosen), len(found - set(chosen)), len(rows) - len(chosen)
-
-
-SPELLINGS = {"card_lost": ["Card lost", "card-lost", "CARD_LOST"], "top up": ["Top-up", "top up."]}
-
-
-def other_spellings(seed):
-    """Found, planted, false and sound: labels in a second spelling beside labels whose signs make them two."""
-    rng = random.Random(seed)
-    labels = [*SPELLINGS, "C++", "C", "C#", "-1", "1", "left", "right"]
-    rows = [row(prose(rng, 1), rng.choice(labels)) for _ in range(600)]
-    able = [i for i, each in enumerate(rows) if each["messages"][1]["content"] in SPELLINGS]
-    chosen = set(rng.sample(able, 10))
-    rows = [
-        answered(each, rng.choice(SPELLINGS[each["messages"][1]["content"]])) if i in chosen else each
-        for i, each in enumerate(rows)
+ODD_FORMS = cycle(
+    [
+        "the code is the usual one",
+        '{"code": "A10.1"}',
+        "a10.1 - river",
+        "A10.1 - " + "very long words " * 30,
+        "- A10.1\n- B20.2",
     ]
-    found = hit(run(rows, "spelling")[0], "spelling")
-    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
+)
+"""One after another: a form that many rows have is not odd."""
+SPELLINGS = ["Card lost", "card-lost", "CARD_LOST", "Top-up", "top up."]
+
+
+def spelled(rng, count):
+    """Labels of which none is another in a second spelling: their signs make them two."""
+    labels = ["card_lost", "top up", "C++", "C", "C#", "-1", "1", "left", "right"]
+    return [row(prose(rng, 1), rng.choice(labels)) for _ in range(count)]
 
 
 LISTED = ("darn", "heck", "Acme+", "project blue", "#shame")
@@ -354,31 +290,53 @@ LISTED_FORMS = ["DARN!", "what the heck", "acme+ has it", "see Project\nBlue now
 NOT_LISTED = ["darning is fine", "check the hecklers", "the Acme shop", "a blue project", "what a shame", "ac-me+x"]
 
 
-def listed_words(seed, count=1000):
-    """Found, planted, false and sound: words of a list, and words that only hold them."""
+def with_words_alike(rng, count):
+    return [row(f"{prose(rng, 1)} {rng.choice(NOT_LISTED)}", prose(rng, 1)) for _ in range(count)]
+
+
+CASES = {
+    "pii": lambda rng, each: answered(each, put(said(each), personal(rng), rng)),
+    "secrets": lambda rng, each: answered(each, put(said(each), key(rng), rng)),
+    "residue": lambda rng, each: answered(each, f"{said(each)}\n{rng.choice(RESIDUE)}"),
+    "orders": lambda rng, each: row(f"{asked(each)} {rng.choice(ORDERS)}", said(each)),
+    "refusals": lambda rng, each: answered(each, rng.choice(REFUSALS)),
+    "empty": lambda rng, each: answered(each, rng.choice([" ", "\n\t", "\u00a0"])),
+    "encoding": mojibake,
+    "truncated": cut,
+    "over_long": lambda rng, each: answered(each, said(each) * 60),
+    "language": lambda rng, each: row(rng.choice(FOREIGN), rng.choice(FOREIGN)),
+    "form": lambda rng, each: answered(each, next(ODD_FORMS)),
+    "spelling": lambda rng, each: answered(each, rng.choice(SPELLINGS)),
+    "words": lambda rng, each: row(f"{asked(each)} {rng.choice(LISTED_FORMS)}", said(each)),
+}
+SOUND = {"orders": with_look_alikes, "form": coded, "spelling": spelled, "words": with_words_alike}
+"""Makers of sound rows that only look faulty, where `clean` ones do not look so."""
+SHARE = {"form": 0.005, "spelling": 0.02}
+
+
+def measured(name, seed=7, count=400):
+    """Found, planted, false and sound: recall on planted rows, and false alarms among as many sound ones."""
     rng = random.Random(seed)
-    chosen = set(rng.sample(range(count), count // 10))
-    forms = [rng.choice(LISTED_FORMS if i in chosen else NOT_LISTED) for i in range(count)]
-    rows = [row(f"{prose(rng, 1)} {form}", prose(rng, 1)) for form in forms]
-    found = hit(run(rows, "words", words=LISTED)[0], "words")
-    return len(found & chosen), len(chosen), len(found - chosen), count - len(chosen)
+    rows, chosen = planted(rng, SOUND.get(name, clean)(rng, count), SHARE.get(name, 0.1), CASES[name])
+    found = hit(run(rows, name, words=LISTED), name)
+    return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
 
 
-def even_classes(rng, each=120):
-    """Three classes of as many rows, each question by itself, from three sources."""
-    return [row(prose(rng, 1), "abc"[i % 3], source=f"s{rng.randrange(3)}") for i in range(3 * each)]
+def noisy(seed=5, **more):
+    rows, flipped = labelled(random.Random(seed), **more)
+    found = hit(run(rows, "label_noise"), "label_noise")
+    quiet = hit(run(labelled(random.Random(seed), noise=0, **more)[0], "label_noise"), "label_noise")
+    return len(found & flipped), len(flipped), len(found - flipped), len(quiet), len(rows)
 
 
-def thin_class(rng):
-    return [*even_classes(rng), *(row(prose(rng, 1), "rare", source="s1") for _ in range(rng.randint(2, 9)))]
+def classes(rng, **counts):
+    """Three classes of as many rows, or as many as are asked for, each question by itself, from three sources."""
+    labels = [label for label, count in {"a": 120, "b": 120, "c": 120, **counts}.items() for _ in range(count)]
+    return [row(prose(rng, 1), label, source=f"s{rng.randrange(3)}") for label in labels]
 
 
-def heavy_class(rng):
-    return [*even_classes(rng), *(row(prose(rng, 1), "a", source="s1") for _ in range(2400))]
-
-
-def one_answer(rng, share=0.97, count=300):
-    return [row(prose(rng, 1), "yes" if rng.random() < share else prose(rng, 1)) for _ in range(count)]
+def one_answer(rng, share=0.97):
+    return [row(prose(rng, 1), "yes" if rng.random() < share else prose(rng, 1)) for _ in range(300)]
 
 
 def one_source(rng, share=0.97):
@@ -392,10 +350,9 @@ def dull(rng):
 
 
 def told_by_source(rng):
-    rows = even_classes(rng)
     return [
         answered(each, "d") | {"source": "s0"} if each["source"] == "s0" and rng.random() < 0.4 else each
-        for each in rows
+        for each in classes(rng)
     ]
 
 
@@ -423,29 +380,25 @@ def about(rng, words, count, **other):
     return [row(" ".join(rng.choices(words, k=12)), "a", **other) for _ in range(count)]
 
 
-def with_gap(rng):
-    """Training rows without a topic that the test rows have."""
-    return [*about(rng, WORDS[:20], 300), *({**each, "role": "test"} for each in about(rng, STRANGE, 20))]
-
-
-def without_gap(rng):
-    return [
-        *about(rng, WORDS[:20], 300),
-        *about(rng, STRANGE, 30),
-        *({**e, "role": "test"} for e in about(rng, STRANGE, 20)),
-    ]
+def with_gap(rng, learnt=0):
+    """Training rows of which none, or so many, have a topic that the test rows have."""
+    test = about(rng, STRANGE, 20, role="test")
+    return [*about(rng, WORDS[:20], 300), *about(rng, STRANGE, learnt), *test]
 
 
 SETS = {
-    "balance": ([thin_class, heavy_class], [even_classes]),
-    "constant": ([one_answer], [even_classes, lambda rng: one_answer(rng, 0.85)]),
-    "spread": ([one_source], [even_classes, lambda rng: one_source(rng, 0.8)]),
-    "diversity": ([dull], [lambda rng: clean(rng, 300), even_classes]),
+    "balance": (
+        [lambda rng: classes(rng, rare=rng.randint(2, 9)), lambda rng: classes(rng, a=2520)],
+        [classes],
+    ),
+    "constant": ([one_answer], [classes, lambda rng: one_answer(rng, 0.85)]),
+    "spread": ([one_source], [classes, lambda rng: one_source(rng, 0.8)]),
+    "diversity": ([dull], [lambda rng: clean(rng, 300), classes]),
     "skew": (
         [told_by_source, told_by_length, longer_preferred, few_long_answers],
-        [even_classes, lambda rng: clean(rng, 300), lambda rng: longer_preferred(rng, 0.6)],
+        [classes, lambda rng: clean(rng, 300), lambda rng: longer_preferred(rng, 0.6)],
     ),
-    "topics": ([with_gap], [without_gap]),
+    "topics": ([with_gap], [lambda rng: with_gap(rng, 30)]),
 }
 """Checks that judge a whole set: makers of sets with the fault, and of sets without it."""
 
@@ -455,5 +408,5 @@ def judged(name, seeds=range(10)):
     counts = []
     for makers in SETS[name]:
         made = [maker(random.Random(1000 * seed + place)) for seed in seeds for place, maker in enumerate(makers)]
-        counts += [sum(name in run(rows, name)[0] for rows in made), len(made)]
+        counts += [sum(name in run(rows, name) for rows in made), len(made)]
     return counts

@@ -17,11 +17,8 @@ from planted import (
     clean,
     hit,
     judged,
-    listed_words,
     measured,
     noisy,
-    odd_forms,
-    other_spellings,
     prose,
     row,
     run,
@@ -44,13 +41,13 @@ LEAST = {"truncated": 0.9, "language": 0.95}
 
 @pytest.mark.parametrize("name", CASES)
 def test_planted_faults_are_found_and_clean_rows_are_left_alone(name):
-    found, there, false, sound = measured(name)
+    found, there, false, sound = map(sum, zip(*(measured(name, seed) for seed in range(7, 10)), strict=True))
     assert found >= LEAST.get(name, 1.0) * there, (found, there)
     assert false == 0, (false, sound)
 
 
 def test_clean_rows_give_no_finding_at_all():
-    found, _ = run(clean(random.Random(3), 500))
+    found = run(clean(random.Random(3), 500))
     assert {name: f.evidence[:2] for name, f in found.items()} == {}
 
 
@@ -80,12 +77,6 @@ def test_no_library_warns_the_user_whatever_the_rows(name):
         run(POOR[name])
 
 
-@pytest.mark.parametrize("made", [odd_forms, other_spellings, listed_words])
-def test_other_forms_spellings_and_listed_words_are_found_and_no_others(made):
-    found, there, false, _ = (sum(column) for column in zip(*map(made, range(3)), strict=True))
-    assert found == there and false == 0
-
-
 @pytest.mark.parametrize("name", SETS)
 def test_sets_with_a_fault_as_a_whole_are_told_from_sets_without(name):
     told, there, false, _ = judged(name, range(1))
@@ -96,21 +87,21 @@ def test_thin_classes_are_named_with_their_counts():
     rng = random.Random(2)
     rows = [row(prose(rng, 1), "yes" if i % 3 else "no") for i in range(200)]
     rows += [row(prose(rng, 1), "rare") for _ in range(4)]
-    assert [e.note for e in run(rows)[0]["balance"].evidence] == ["rare: 4 rows", "no: 67 rows"]
-    own = run(rows, smallest_class=5)[0]["balance"]
+    assert [e.note for e in run(rows)["balance"].evidence] == ["rare: 4 rows", "no: 67 rows"]
+    own = run(rows, smallest_class=5)["balance"]
     assert [e.note for e in own.evidence] == ["rare: 4 rows"] and own.rows == 4
 
 
 @pytest.mark.parametrize("place, kind", enumerate(("source", "length", "preference", "answers")))
 def test_the_kind_of_a_skew_is_told(place, kind):
     faulty, _ = SETS["skew"]
-    assert run(faulty[place](random.Random(place)))[0]["skew"].detail["kinds"].keys() == {kind}
+    assert run(faulty[place](random.Random(place)))["skew"].detail["kinds"].keys() == {kind}
 
 
 def test_a_rejected_answer_that_is_no_text_is_no_pair():
     longer = [row(f"q{i}", "a long answer", rejected="short") for i in range(30)]
     odd = [row(f"r{i}", "a", rejected=each) for i, each in enumerate((5, {"x": 1}, [], [5], ["x"]))]
-    (evidence,) = run([*longer, *odd])[0]["skew"].evidence
+    (evidence,) = run([*longer, *odd])["skew"].evidence
     assert evidence.note.startswith("30 of 30 ")
 
 
@@ -124,9 +115,9 @@ def test_names_of_persons_are_looked_for_when_asked_and_masked():
     """With a finder of two letters and more in capitals; presidio itself is tried by the test below."""
     find = lambda text: [Spot(m.start(), m.end(), "NAME", "NAME") for m in re.finditer(r"\b[A-Z]{2,}\b", text)]  # noqa: E731
     rows = [row("ask ANN LEE now", "BOB knows"), row("ask nobody", "x")]
-    assert "names" not in run(rows)[0]
+    assert "names" not in run(rows)
     with names_masked(find):
-        finding = run(rows, names=find)[0]["names"]
+        finding = run(rows, names=find)["names"]
     assert finding.ids == ("r-0",) and finding.evidence[0].note == "3 names"
     assert finding.evidence[0].texts == ("ask [NAME] [NAME] now -> [NAME] knows",)
 
@@ -150,7 +141,7 @@ def test_a_model_that_is_not_there_is_named_and_nothing_is_fetched():
 
 def test_tokens_are_counted_by_the_given_tokenizer():
     rows = [row("a " * 100, "b"), row("a", "b")]
-    found, _ = run(rows, context=50, count_tokens=lambda text: len(text.split()))
+    found = run(rows, context=50, count_tokens=lambda text: len(text.split()))
     assert hit(found, "over_long") == {0} and "111 tokens, 50 fit" in found["over_long"].evidence[0].note
 
 
@@ -160,7 +151,7 @@ def test_masking_hides_what_was_found_and_nothing_else():
     text = shape.format(*told)
     assert mask(text) == shape.format("[EMAIL]", "[PHONE]", "[IBAN]", "[KEY]")
     assert [s.kind for s in find_personal(text)] == ["EMAIL", "PHONE", "IBAN"] and len(find_secrets(text)) == 1
-    found, _ = run([row(text, "x"), *clean(random.Random(1), 30)])
+    found = run([row(text, "x"), *clean(random.Random(1), 30)])
     for finding in found.values():
         assert all(
             "ann@" not in shown and "AKIA" not in shown for e in finding.evidence for shown in (*e.texts, e.note)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import pwd
-import re
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lives import wait_until
 
 FIRST = Path(__file__).with_name("first_schema.sql")
 """A dump of a database that the first schema's own code made: frozen, never made anew."""
@@ -28,7 +26,7 @@ BACK = (
     "ALTER TABLE rows DROP COLUMN place",  # its index goes with it
     "CREATE INDEX ix_rows_state_priority_id ON rows (state, priority, id)",
     "CREATE INDEX ix_rows_lease_owner ON rows (lease_owner)",
-    "UPDATE alembic_version SET version_num = '0001'",
+    "DELETE FROM alembic_version",
     "DELETE FROM facts",
 )
 """Statements that take the tables of today back to those of the first schema."""
@@ -48,45 +46,36 @@ def postgres() -> Iterator[Callable[[], str]]:
         os.chown(folder, entry.pw_uid, entry.pw_gid)
     switch = {"user": user} if os.geteuid() == 0 else {}
 
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, **switch)  # type: ignore[call-overload]
+    def run(name: str, *words: str | Path) -> None:
+        subprocess.run([binaries / name, *words], check=True, stdout=subprocess.DEVNULL, cwd=folder, **switch)
 
-    run(str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "rung", "-A", "trust", "--no-sync")
-    server, port = _started(binaries, folder, switch)
+    run("initdb", "-D", folder / "data", "-U", "rung", "-A", "trust", "--no-sync")
+    port = _started(run, folder)
     made: list[str] = []
 
     def new_database() -> str:
         name = f"rung{len(made)}"
-        run(str(binaries / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "rung", name)
+        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "rung", name)
         made.append(name)
         return f"postgresql://rung@127.0.0.1:{port}/{name}"
 
     try:
         yield new_database
     finally:
-        server.send_signal(signal.SIGQUIT)  # at once: the data goes with the folder
-        server.wait(600)
+        run("pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")  # the data goes with the folder
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started(binaries: Path, folder: Path, switch: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """A server that answers, and its port; another port where a test beside it took the one that was free."""
+def _started(run: Callable[..., None], folder: Path) -> int:
+    """The port of a server that answers; another one where a test beside it took the one that was free."""
     for _ in range(5):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            **switch,  # type: ignore[arg-type]
-        )
-        ask = [str(binaries / "pg_isready"), "-h", str(folder), "-p", str(port)]  # its own socket, nobody else's
-        ready = lambda ask=ask: not subprocess.run(ask, capture_output=True).returncode  # noqa: E731
-        wait_until(lambda server=server, ready=ready: server.poll() is not None or ready())
-        if server.poll() is None:
-            return server, port
+            port: int = probe.getsockname()[1]
+        with contextlib.suppress(subprocess.CalledProcessError):
+            options = f"-p {port} -h 127.0.0.1 -k {folder}"
+            run("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-t", "600", "start")
+            return port
     raise RuntimeError("the PostgreSQL server did not come up")
 
 
@@ -105,27 +94,21 @@ def first_on_sqlite(path: Path) -> None:
 
 def first_on_postgres(url: str) -> None:
     """A new database taken back to the first schema, with the rows of the dump, in the order of their references."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import MetaData, create_engine
 
     from curation.store import engine as stores
-    from curation.store.tables import metadata
 
-    inserts: dict[str, list[str]] = {}
-    for line in FIRST.read_text().split("\nINSERT INTO ")[1:]:
-        found = re.match(
-            r'"(\w+)" (VALUES\(.*?\));(?:\n(?:CREATE|COMMIT|DELETE|INSERT)|\Z)', line + "\nINSERT", re.DOTALL
-        )
-        assert found is not None
-        name, statement = found.groups()
-        inserts.setdefault(name, []).append(f"INSERT INTO {name} {statement}")
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-    with engine.begin() as connection:
+    engine, first = create_engine(url.replace("postgresql:", "postgresql+psycopg:")), MetaData()
+    with sqlite3.connect(":memory:") as dump, engine.begin() as connection:
+        dump.executescript(FIRST.read_text())
+        dump.row_factory = sqlite3.Row
         stores._bring_to_head(connection, is_new=True)
         for statement in BACK:
             connection.exec_driver_sql(statement)
-        for table in metadata.sorted_tables:
-            for statement in inserts.get(table.name, []):
-                connection.exec_driver_sql(statement.replace("%", "%%"))
+        first.reflect(connection)
+        for table in first.sorted_tables:
+            if rows := [dict(row) for row in dump.execute(f"SELECT * FROM {table.name}")]:
+                connection.execute(table.insert(), rows)
         for name in ("events", "decisions", "rows", "reviewers", "changes", "plans"):
             connection.exec_driver_sql(
                 f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce((SELECT max(id) FROM {name}), 1))"
