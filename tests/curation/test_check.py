@@ -1,9 +1,10 @@
-"""`rung data check` as a user runs it: files, how far it is, and what is kept when it is stopped."""
+"""`rung data check` of files and of a project, with `fix`, `dismiss` and `undo`, as a user runs them."""
 
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,22 +13,20 @@ from pathlib import Path
 
 import pytest
 from in_process import rung
-from rows_in_files import faulty_rows, lines, row, text
+from rows_in_files import FAULTY, lines, row, text
 
 from curation.checks import diversity
 from curation.checks.base import Options
-from curation.checks.run import check_files
+from curation.checks.run import check_files, check_project
 from curation.example import Example, chat_row
 from curation.mask import Spot, mask
+from curation.store import open_store
+from workspace.folder import Project
+from workspace.settings import load_settings
 
 
-@pytest.fixture(scope="module")
-def faulty():
-    return faulty_rows()
-
-
-def test_files_with_faults_exit_1_and_say_what_where_why_and_what_next(tmp_path, faulty):
-    path = lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
+def test_files_with_faults_exit_1_and_say_what_where_why_and_what_next(tmp_path):
+    path = lines(tmp_path / "rows.jsonl", FAULTY, "{nope\n")
     done = rung("data", "check", path, "--json", code=1)
     document = json.loads(done.stdout)
     counts = [document[name] for name in ("read", "kept", "exact", "near", "rejected")]
@@ -66,9 +65,9 @@ def test_a_key_beside_the_messages_is_found(tmp_path, place):
     assert "a1B2a1B2" not in done.stdout
 
 
-def test_the_page_holds_all_and_fetches_nothing(tmp_path, faulty):
+def test_the_page_holds_all_and_fetches_nothing(tmp_path):
     evil = row("<script>alert(1)</script> see " + text(random.Random(3)), "[red]x[/red] \u202e")
-    path = lines(tmp_path / "rows.jsonl", [*faulty, evil, evil])
+    path = lines(tmp_path / "rows.jsonl", [*FAULTY, evil, evil])
     rung("data", "check", path, "--html", tmp_path / "page.html", code=1)
     page = (tmp_path / "page.html").read_text()
     assert "Contradictions" in page and "<svg" in page and "[PHONE]" in page
@@ -96,28 +95,24 @@ def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
     assert mask("Maria Lopez") == "Maria Lopez"
 
 
+def stop(*_):
+    raise KeyboardInterrupt
+
+
 def stop_at(title):
     """A stage that is stopped with Ctrl-C as this check begins."""
-
-    def stage(now):
-        if now == title:
-            raise KeyboardInterrupt
-
-    return stage
+    return lambda now: stop() if now == title else None
 
 
-def test_a_check_that_is_stopped_midway_measures_nothing(tmp_path, faulty, monkeypatch):
-    def stop(*given):
-        raise KeyboardInterrupt
-
+def test_a_check_that_is_stopped_midway_measures_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(diversity, "against_own", stop)
-    found = check_files([lines(tmp_path / "rows.jsonl", [*faulty, *faulty])])
+    found = check_files([lines(tmp_path / "rows.jsonl", [*FAULTY, *FAULTY])])
     assert {check.name: check.rows for check in found.checks}["diversity"] is None
     assert "diversity" not in found.measures and "form" in found.measures
 
 
-def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
-    path = lines(tmp_path / "rows.jsonl", faulty, "{nope\n")
+def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path):
+    path = lines(tmp_path / "rows.jsonl", FAULTY, "{nope\n")
     whole = check_files([path])
     early = check_files([path], stage=stop_at("Duplicates"))
     assert early.stopped and early.read == whole.read
@@ -126,11 +121,7 @@ def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, faulty):
     assert late.stopped and {f.name for f in late.findings} >= {"contradictions", "duplicates", "secrets"}
     ran = {check.name: check.rows for check in late.checks}
     assert ran["language"] is None and ran["topics"] is None and ran["form"] is not None
-
-    def half(done, total):
-        raise KeyboardInterrupt
-
-    nothing = check_files([Path(path)], progress=half)
+    nothing = check_files([path], progress=stop)
     assert nothing.stopped and nothing.read == 0
 
     def compiled(behind):
@@ -153,9 +144,9 @@ main()
 """
 
 
-def test_ctrl_c_prints_what_was_found_and_exits_130(faulty):
+def test_ctrl_c_prints_what_was_found_and_exits_130():
     """Rows come through a pipe that stays open; so much went into it that some were read when Ctrl-C comes."""
-    text = "".join(json.dumps(each) + " " * 8000 + "\n" for each in faulty * 12)
+    text = "".join(json.dumps(each) + " " * 8000 + "\n" for each in FAULTY * 12)
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     process.stdin.write(text)
@@ -183,3 +174,257 @@ def test_a_pipe_is_read_once_and_looked_at_twice(name: str, tmp_path: Path) -> N
     found = next(finding for finding in checkup.findings if finding.name == "leaks")
     assert found.rows == 1 and found.evidence[0].places[0].startswith(str(pipe))
     assert checkup.read == 2 and checkup.files == (str(train), str(pipe))
+
+
+TRUSTED = '[review]\npool = "trust"\n[project]\nperson = "sam"\n'
+TEXTS = [" ".join(f"w{n}x{k}" for k in range(14)) for n in range(40)]
+
+
+def started(folder, rows, test=(), *more):
+    """A project with these pool and test rows."""
+    (folder / "rung.toml").write_text(TRUSTED)
+    lines(folder / "rows.jsonl", rows, *more)
+    rung("data", "import", "rows.jsonl", "--rejects", "rejects.jsonl", cwd=folder, code=0)
+    if test:
+        lines(folder / "test.jsonl", test)
+        rung("data", "import", "test.jsonl", "--as", "test", cwd=folder, code=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    test = [FAULTY[7], row("a question that stands nowhere else at all", "x y z")]
+    return started(tmp_path_factory.mktemp("imported"), FAULTY, test, "{nope\n")
+
+
+@pytest.fixture
+def project(tmp_path, imported):
+    return shutil.copytree(imported, tmp_path / "project")
+
+
+def told(project, *words, code=0):
+    """The document of a command."""
+    return json.loads(rung(*words, "--json", cwd=project, code=code).stdout)
+
+
+def found(project):
+    done = rung("data", "check", "--json", cwd=project)
+    document = json.loads(done.stdout)
+    assert done.returncode == (1 if document["blocking"] else 0)
+    return {f["name"]: (f["severity"], f["rows"]) for f in document["findings"]}, document
+
+
+def test_a_projects_findings_are_fixed_dismissed_and_taken_back(project):
+    names, document = found(project)
+    assert names["leaks"] == ("blocks", 1) and names["contradictions"] == ("blocks", 2)
+    assert names["secrets"] == ("blocks", 1) and names["pii"] == ("look", 1)
+    assert names["duplicates"] == ("handled", 2) and names["malformed"] == ("handled", 1)
+    (twins,) = (f for f in document["findings"] if f["name"] == "duplicates")
+    assert all(len(each["texts"]) == len(each["places"]) == 2 for each in twins["evidence"])
+    assert [f["name"] for f in document["findings"]][:3] == ["leaks", "contradictions", "secrets"]
+    total = sum(document[name] for name in ("kept", "exact", "near", "rejected", "known", "taken_out"))
+    assert document["read"] == total == 38
+
+    (planned,) = told(project, "data", "fix", "leaks", "--dry-run")
+    assert found(project)[0] == names
+    (done,) = told(project, "data", "fix", "leaks")
+    assert (planned["change"], planned["rows"]) == (None, done["rows"]) and len(done["rows"]) == 1
+    after, document = found(project)
+    assert "leaks" not in after and document["taken_out"] == 1
+    rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+
+    rung("data", "fix", "--all", cwd=project, code=0)
+    _, document = found(project)
+    assert document["test_set"]["items"] == 2
+    assert "in review" in {finding["what_to_do"] for finding in document["findings"]}
+    assert "rung advise" in rung("data", "check", cwd=project, code=1).stdout.splitlines()[-1]
+    assert told(project, "review", "status")["states"]["pending"] >= 3
+
+    rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+    rung("data", "undo", cwd=project, code=0)
+    assert set(found(project)[0]) < set(names)  # what is taken back next is an import
+
+
+def data_stage(project):
+    stages = told(project, "status")["stages"]
+    return next((each["state"], each["reason"][:1]) for each in stages if each["name"] == "data")
+
+
+def test_a_check_that_was_stopped_is_not_the_last_one(project):
+    made, before = Project(project), data_stage(project)
+    settings = load_settings(made.settings_file)
+    with open_store(made, settings) as store:
+        stopped = check_project(store, made, settings, stage=stop_at("Another language"))
+        ran = {check.name: check.rows for check in stopped.checks}
+        assert stopped.stopped and ran["leaks"] and ran["language"] is None
+        assert data_stage(project) == before
+        check_project(store, made, settings)
+    assert data_stage(project) == ("needs_you", "3") != before
+
+
+def test_a_check_that_had_nothing_to_compare_is_not_told_as_one_that_found_nothing(tmp_path):
+    started(tmp_path, FAULTY[:20])
+    ran = {check["name"] for check in found(tmp_path)[1]["checks"]}
+    assert "contradictions" in ran and not {"leaks", "suspects"} & ran
+    lines(tmp_path / "held.jsonl", [row("a question that stands nowhere else at all", "x y z")])
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=tmp_path, code=0)
+    assert {"leaks", "suspects"} <= {check["name"] for check in found(tmp_path)[1]["checks"]}
+
+
+def test_a_validation_row_that_leaks_the_test_set_is_found_and_fixed_where_the_freeze_refuses_it(project):
+    lines(project / "held.jsonl", [FAULTY[7]])
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    rung("data", "import", "held.jsonl", "--as", "validation", cwd=project, code=0)
+    for blocking in ("contradictions", "secrets"):
+        rung("data", "dismiss", blocking, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
+    assert "fix leaks" in told(project, "data", "freeze", code=1)["error"]["hint"]
+    assert found(project)[0]["leaks"] == ("blocks", 1)
+    (done,) = told(project, "data", "fix", "leaks")
+    assert len(done["rows"]) == 1 and "leaks" not in found(project)[0]
+    assert "fix leaks" not in rung("data", "freeze", cwd=project).stderr
+
+
+def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project):
+    names, document = found(project)
+    assert "--by NAME" in rung("data", "dismiss", "contradictions", cwd=project, code=2).stderr
+    key = next(f for f in document["findings"] if f["name"] == "leaks")["evidence"][0]["key"]
+    for finding in ("contradictions", f"leaks:{key}", "secrets", "pii"):
+        rung("data", "dismiss", finding, "--by", "dana", "--reason", "both hold", cwd=project, code=0)
+    after, _ = found(project)
+    assert not {"contradictions", "leaks", "secrets", "pii"} & set(after)
+    for _ in range(4):
+        rung("data", "undo", cwd=project, code=0)
+    assert found(project)[0] == names
+    for _ in range(2):  # the two imports, which came before
+        rung("data", "undo", cwd=project, code=0)
+    rung("data", "undo", cwd=project, code=2)
+
+
+def with_a_leak_copied_many_times(folder):
+    """A phrase of one row in ten: rows that only share it count as leaks when 15 copies of test items are gone."""
+    draw = random.Random(4)
+    words = [a + b for a in ("ba", "ce", "di", "fo", "gu", "ha") for b in ("rt", "nd", "ls", "mp", "sk", "x")]
+    phrase = "I would like to know how I can activate the new card that came by post this week and"
+
+    def some(count, start="", length=12):
+        return [row(f"{start} {' '.join(draw.choices(words, k=length))}".strip(), "card") for _ in range(count)]
+
+    test = [*some(40), *some(15, phrase, 3)]
+    (folder / "rung.toml").write_text('[project]\nperson = "sam"\n')
+    lines(folder / "train.jsonl", [*some(300), *test[-15:], *some(30, phrase, 4)])
+    lines(folder / "test.jsonl", test)
+    rung("data", "import", "train.jsonl", "--as", "train", cwd=folder, code=0)
+    rung("data", "import", "test.jsonl", "--as", "test", cwd=folder, code=0)
+
+
+def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(tmp_path):
+    with_a_leak_copied_many_times(tmp_path)
+    first = found(tmp_path)[0]
+    assert first["leaks"] == ("blocks", 15)
+    for command in ("leaks", "--all"):
+        planned = told(tmp_path, "data", "fix", command, "--dry-run")
+        done = told(tmp_path, "data", "fix", command)
+        leaks = next(each for each in done if each["finding"] == "leaks")
+        assert len(leaks["rows"]) > 15 and leaks["detail"]["train_rows"] == len(leaks["rows"])
+        assert [each["rows"] for each in planned] == [each["rows"] for each in done]
+        assert not {"leaks", "left_duplicates"} & set(found(tmp_path)[0])
+        rung("data", "undo", cwd=tmp_path, code=0)
+    assert found(tmp_path)[0] == first
+
+
+def test_a_finding_that_is_fixed_already_leaves_nothing_to_do(project):
+    rung("data", "fix", "leaks", cwd=project, code=0)
+    names, _ = found(project)
+    assert told(project, "data", "fix", "leaks")[0]["rows"] == []
+    said = rung("data", "fix", "leaks", "contradictions", "--dry-run", cwd=project, code=0).stdout
+    assert said.splitlines()[-1].endswith("fix contradictions") and found(project)[0] == names
+    done = told(project, "data", "fix", "leaks", "secrets")
+    assert [(each["finding"], len(each["rows"])) for each in done] == [("leaks", 0), ("secrets", 1)]
+
+
+def test_names_that_are_none_change_nothing(project):
+    names, _ = found(project)
+    for command in (
+        ["fix", "leakz"],
+        ["fix"],
+        ["fix", "leaks", "--all"],
+        ["fix", "leaks", "contradiction"],
+        ["fix", "duplicates"],
+    ):
+        rung("data", *command, cwd=project, code=2)
+    rung("data", "dismiss", "leaks:00000000", "--by", "x", "--reason", "y", cwd=project, code=2)
+    assert found(project)[0] == names
+
+
+@pytest.fixture
+def leaking(tmp_path):
+    """A project with one train row that holds three test questions, frozen by nobody yet."""
+    joined = row("\n".join(TEXTS[:3]), "the same")
+    rows = [joined, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[6:]))]
+    return started(tmp_path, rows, [row(text, "the same") for text in TEXTS[:6]])
+
+
+def leaks(project):
+    found_leaks = [f for f in found(project)[1]["findings"] if f["name"] == "leaks"]
+    return {evidence["key"]: tuple(evidence["rows"]) for f in found_leaks for evidence in f["evidence"]}
+
+
+def test_a_dismissal_of_one_leak_silences_that_pair_alone(leaking):
+    """In the check and at the freeze, and not for a test row that comes later."""
+    first = leaks(leaking)
+    assert len(first) == 3 and len({rows for rows in first.values()}) == 3
+    key = next(iter(first))
+    rung("data", "dismiss", f"leaks:{key}", "--by", "dana", "--reason", "they differ", cwd=leaking, code=0)
+    assert leaks(leaking) == {name: rows for name, rows in first.items() if name != key}
+    assert "fix leaks" in told(leaking, "data", "freeze", code=1)["error"]["hint"]
+    rung("data", "dismiss", "leaks", "--by", "dana", "--reason", "all three", cwd=leaking, code=0)
+    assert leaks(leaking) == {}
+    rung("data", "freeze", cwd=leaking, code=0)
+    lines(leaking / "later.jsonl", [row(TEXTS[2] + " again", "the same")])
+    rung("data", "import", "later.jsonl", "--as", "test", cwd=leaking, code=0)
+    assert len(leaks(leaking)) == 1
+    rung("data", "undo", cwd=leaking, code=0)
+    assert len(leaks(leaking)) == 0, "the import was the last"
+    rung("data", "undo", cwd=leaking, code=0)
+    assert len(leaks(leaking)) == 2, "one pair was dismissed before"
+
+
+def test_an_older_dismissal_of_a_row_holds_for_the_pairs_that_it_names(leaking):
+    """As written before pairs were kept: the rows of one piece of evidence, or all rows of the finding."""
+    first = leaks(leaking)
+    rows = next(iter(first.values()))
+    project = Project(leaking)
+    with open_store(project, load_settings(project.settings_file)) as store:
+        store.event("dismiss", "dana", "leaks", {"reason": "they differ", "rows": list(rows), "title": "Leaks"})
+        assert set(leaks(leaking).values()) == set(first.values()) - {rows}
+        every = [name for pair in first.values() for name in pair]
+        store.event("dismiss", "dana", "leaks", {"reason": "all", "rows": every, "title": "Leaks"})
+    assert leaks(leaking) == {}
+
+
+def test_a_row_waits_for_each_finding_that_sent_it(tmp_path):
+    """Two findings on the same rows: fixing both is no circle, and the reviewer is told of each."""
+    twice = [row(TEXTS[0], f"{word} mail me@example.org") for word in ("yes", "no")]
+    started(tmp_path, [*twice, *(row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:]))])
+    rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
+    rung("data", "fix", "pii", cwd=tmp_path, code=0)
+    said = {f["name"]: f["what_to_do"] for f in found(tmp_path)[1]["findings"]}
+    assert (said["contradictions"], said["pii"]) == ("in review", "in review")
+    assert {"sent", "contradiction"} <= {each["kind"] for each in told(tmp_path, "review", "next")["findings"]}
+
+
+def test_two_rows_that_contradict_and_were_both_approved_block_everywhere(tmp_path):
+    rows = [row(text, f"answer {n}") for n, text in enumerate(TEXTS[1:])]
+    started(tmp_path, [row(TEXTS[0], "yes"), row(TEXTS[0], "no"), *rows])
+    rung("data", "check", cwd=tmp_path, code=1)
+    rung("data", "fix", "contradictions", cwd=tmp_path, code=0)
+    for _ in range(2):
+        item = told(tmp_path, "review", "next")
+        rung("review", "decide", item["id"], "approve", "--token", item["token"], cwd=tmp_path, code=0)
+    assert data_stage(tmp_path)[0] == "needs_you" and found(tmp_path)[0]["contradictions"] == ("blocks", 2)
+    assert data_stage(tmp_path)[0] == "needs_you" and rung("data", "freeze", cwd=tmp_path).returncode == 1
+    rung("data", "dismiss", "contradictions", "--by", "sam", "--reason", "both hold", cwd=tmp_path, code=0)
+    assert data_stage(tmp_path)[0] == "open" and "contradictions" not in found(tmp_path)[0]
+    assert data_stage(tmp_path)[0] == "done"

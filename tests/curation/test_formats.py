@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import random
+from itertools import product
+from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from in_shell import rung
 from rows_in_files import SOUND, rows_of, talk, write
 
-from curation.example import Example
-from curation.rows import Reject, Row, reading
-from curation.rows.families import read_object
+from curation.example import Example, chat_row
+from curation.likeness.leaks.scan import blocks_of
+from curation.rows import Reject, Row, read_rows, reading
+from curation.rows.convert import ConvertOrder, convert
+from curation.rows.families import FAMILIES, FORMED, WRITERS, read_object, to_format
 from curation.rows.jsonline import Malformed, strict_json
+from curation.rows.names import CannotHold
+from curation.rows.rowfile import RowFile
 from workspace.errors import RungError
 
 MALFORMED = [
@@ -147,3 +156,241 @@ def test_a_row_comes_back_from_json_as_json_reads_it(row):
     read = Example.from_json(text).row
     assert read == json.loads(text) == row
     assert list(read) == list(row) and json.dumps(read) == json.dumps(row)
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda part: st.lists(part, max_size=2) | st.dictionaries(TEXT, part, max_size=2),
+    max_leaves=4,
+)
+KEYS = st.sampled_from(
+    ["id", "meta", "label", "source", "input", "text", "rejected", "system", "prompt", "from", "tools"]
+)
+OTHERS = st.dictionaries(KEYS, JSON, max_size=2).filter(lambda row: not isinstance(row.get("system"), str | list))
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
+    ),
+    min_size=1,
+    max_size=1,
+)
+
+
+def message(role, content=TEXT):
+    return st.fixed_dictionaries({"role": st.just(role), "content": content}, optional={"name": TEXT})
+
+
+PAIR = st.tuples(message("user"), message("assistant")).map(list)
+CALLING = st.tuples(
+    message("user"),
+    st.fixed_dictionaries({"role": st.just("assistant"), "tool_calls": CALLS}, optional={"content": st.none() | TEXT}),
+    st.fixed_dictionaries({"role": st.just("tool"), "content": TEXT, "tool_call_id": TEXT}),
+    message("assistant"),
+).map(list)
+SIMPLE = st.tuples(TEXT, TEXT).map(
+    lambda qa: [{"role": "user", "content": qa[0]}, {"role": "assistant", "content": qa[1]}]
+)
+TALKS = st.tuples(
+    st.lists(message("system"), max_size=1), st.lists(SIMPLE | PAIR | CALLING, min_size=1, max_size=2)
+).map(lambda parts: [*parts[0], *(m for turn in parts[1] for m in turn)])
+ROWS = st.tuples(SIMPLE | TALKS, OTHERS).map(lambda parts: {"messages": parts[0], **parts[1]})
+ANSWER = TEXT | st.tuples(message("assistant")).map(list)
+PREFERENCES = st.tuples(
+    TEXT | st.tuples(message("user")).map(list), ANSWER, ANSWER, st.dictionaries(st.sampled_from(["id", "score"]), JSON)
+).map(lambda parts: {"prompt": parts[0], "chosen": parts[1], "rejected": parts[2], **parts[3]})
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def through_json(row):
+    return json.loads(json.dumps(row, ensure_ascii=False))
+
+
+def family(name):
+    return next(each for each in FAMILIES if each.name == name)
+
+
+@pytest.mark.parametrize(("target", "plain"), [*product(FORMED, [True, False]), *product(WRITERS, [True])])
+@given(row=ROWS)
+@FAST
+def test_what_a_target_holds_comes_back_whole(target, plain, row):
+    try:
+        there = through_json(to_format(Example(row), target, plain=plain))
+    except CannotHold as error:
+        holds_any_talk = target in ("chat", "sharegpt") or (target == "prompt_completion" and not plain)
+        assert error.reason and (error.field in row.keys() - {"messages"} if holds_any_talk else error.field)
+        return
+    try:
+        back = read_object(there, family(target))
+    except Malformed as error:
+        raise AssertionError(f"{target} cannot be read back: {error}") from error
+    if target == "preference":
+        back = to_format(Example(back), "chat")
+        back["rejected"] = (
+            row["rejected"] if plain or isinstance(row["rejected"], list) else back["rejected"][0]["content"]
+        )
+    if target == "alpaca" and not row.get("input"):
+        back = {**back, **({"input": row["input"]} if "input" in row else {})}
+    assert back == row
+
+
+@given(row=PREFERENCES)
+@FAST
+def test_a_preference_row_goes_through_chat_and_keeps_every_text(row):
+    assert through_json(to_format(Example(row), "preference")) == row
+    chat = through_json(to_format(Example(row), "chat"))
+    prompt, chosen = (
+        [row[key]] if isinstance(row[key], str) else [m["content"] for m in row[key]] for key in ("prompt", "chosen")
+    )
+    assert chat["rejected"] == row["rejected"] and [m["content"] for m in chat["messages"]] == prompt + chosen
+    back = through_json(to_format(Example(chat), "preference", plain=False))
+    assert [m["content"] for m in back["prompt"]] == prompt
+
+
+CHAT = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "id": 1}
+LONG = {"messages": [{"role": "system", "content": "s"}, *CHAT["messages"]], "id": 2}
+
+
+def test_all_line_numbers_are_told_however_many(tmp_path):
+    start = tmp_path / "a.jsonl"
+    start.write_text("".join("{}\n" if n % 3 else json.dumps(CHAT) + "\n" for n in range(1, 301)))
+    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl")
+    assert done.returncode == 2 and "200 lines" in done.stderr and "298-299" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "b.jsonl").exists()
+    more = ("--to", "alpaca", "--rejects", tmp_path / "r.jsonl", "--json")
+    done = rung("data", "convert", start, "-o", tmp_path / "b.jsonl", *more)
+    counts = json.loads(done.stdout)
+    assert (done.returncode, counts["read"], counts["written"], counts["rejected"]) == (0, 300, 100, 200)
+    assert [json.loads(line)["raw"] for line in (tmp_path / "r.jsonl").open()] == ["{}"] * 200
+
+
+def test_a_column_never_mixes_strings_and_lists(tmp_path):
+    start, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for rows, kind, form in (([CHAT, CHAT], str, "plain"), ([CHAT, LONG], list, "conversational")):
+        start.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        done = rung("data", "convert", start, "-o", out, "--to", "prompt_completion", "--json")
+        kinds = [type(json.loads(line)["prompt"]) for line in out.read_text().splitlines()]
+        assert (kinds, json.loads(done.stdout)["form"]) == ([kind, kind], form)
+
+
+def test_standard_input_is_converted_and_wrong_names_are_told(tmp_path):
+    done = rung(
+        "data", "convert", "-", "-o", tmp_path / "b.jsonl", "--to", "prompt_completion", stdin=json.dumps(LONG) + "\n"
+    )
+    assert done.returncode == 0, done.stderr
+    for more, said in ((["--to", "alpacca"], 'mean "alpaca"'), (["--format", "chatt"], 'mean "chat"')):
+        done = rung("data", "convert", "-", "-o", tmp_path / "c.jsonl", *more, stdin="")
+        assert done.returncode == 2 and said in done.stderr and not (tmp_path / "c.jsonl").exists()
+
+
+def test_chat_lines_stay_as_they_are_whatever_ends_them(tmp_path):
+    """One that only the slow rules read is between two that are plain; neither file ends in a line feed."""
+    begin = json.dumps(CHAT)[:-1]
+    lines = [f"{begin}}}", f'{begin}, "odd": "\\u003a"}}', f'{begin},\t"x" :1}}']
+    (tmp_path / "in").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / "in" / name).write_bytes("\r\n".join(lines).encode())
+    convert(ConvertOrder(tmp_path / "in", tmp_path / "out.jsonl"))
+    assert (tmp_path / "out.jsonl").read_bytes() == ("\n".join(lines * 2) + "\n").encode()
+
+
+def test_label_studio_is_one_array_that_reads_back(tmp_path):
+    rows = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}], "source": "s"}
+        for n in (1, 2)
+    ]
+    source = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
+    convert(ConvertOrder(source, tmp_path / "tasks.json", to="label_studio"))
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"] for task in tasks] == [{"text": f"q{n}", "source": "s"} for n in (1, 2)]
+    convert(ConvertOrder(tmp_path / "tasks.json", tmp_path / "back.jsonl"))
+    assert [json.loads(line) for line in (tmp_path / "back.jsonl").open()] == rows
+    convert(ConvertOrder(write(tmp_path / "none.jsonl"), tmp_path / "none.json", to="label_studio"))
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+
+
+def chat(question: str, answer: str, **other: object) -> str:
+    return json.dumps({"id": 1, **chat_row(question, answer), **other}, ensure_ascii=False)
+
+
+Read = tuple[list[tuple[int, str, str | None, str]], list[int]]
+
+
+def parts(example: Example) -> tuple[str, str | None, str]:
+    return example.question, example.answer, example.system
+
+
+def read(path: Path) -> Read:
+    """Line, question, answer and system message of every row, the same in each way to ask for them; lines rejected."""
+    with RowFile([path], unanswered=True) as files, RowFile([path], unanswered=True) as again:
+        blocks = list(files.read())
+        first = [row for block in blocks for row in block if not isinstance(row, Reject)]
+        found = [parts(row.example) for row in first]
+        said = [one for block in blocks for one in block.said()]
+        assert [parts(one) if isinstance(one, Example) else (*one[1:], one[0]) for one in said] == found
+        assert (
+            found
+            == list(map(parts, files))
+            == list(map(parts, again))
+            == list(map(parts, files.fetch(range(len(files)))))
+        )
+        lines = [files.where(row)[1] for row in range(len(files))]
+        out = io.BytesIO()
+        files.copy([True] * len(files), out)
+        assert out.getvalue() == b"".join(row.json_line + b"\n" for row in first)
+    with RowFile([path], unanswered=True) as files:
+        texts = [
+            (block.texts[asked], block.texts[at] if at >= 0 else None)
+            for block in blocks_of(files)
+            for asked, at in zip(block.question, block.answer, strict=True)
+        ]
+    assert texts == [row[:2] for row in found]
+    return [(line, *row) for line, row in zip(lines, found, strict=True)], [r.line for r in files.rejects]
+
+
+def reference(path: Path) -> Read:
+    items = list(read_rows(path, unanswered=True))
+    rows = [(row.line, *parts(row.example)) for row in items if not isinstance(row, Reject)]
+    return rows, [item.line for item in items if isinstance(item, Reject)]
+
+
+SYSTEM = json.dumps({"messages": [{"role": r, "content": r} for r in ("system", "user", "assistant")], "n": [1, "x"]})
+FORMS = [
+    SYSTEM,
+    json.dumps({"text": "some text", "id": 7}),
+    '{"te\\u0078t": "some text", "id": 7}',
+    chat("a", "b", source="s", score=0.5),
+    chat("a", "b", meta={"a": [{"b": 1}]}),
+    chat("a", "b", system="c"),
+    '{"prompt": "p", "completion": "c"}',
+    '{"messages": [{"role": "user", "content": "a"}]}',
+    *(chat("a", "b", **{key: 1}) for key in ('a"b', "a\\b", "a\nb", "a\x01")),
+    '{"messages": null, "text": "x"}',
+    '{"messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',
+    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
+    '{"text": "x", "chosen": "y"}',
+]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_forms_of_rows_alone_and_mixed(end: str, mixed: bool, tmp_path: Path) -> None:
+    for number, line in enumerate(FORMS):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text((end or "\n").join([line, *(FORMS if mixed else ())] * 5) + end)
+        assert read(path) == reference(path)
+
+
+def test_rows_of_packed_files_and_tables_are_found_again(tmp_path: Path) -> None:
+    packed, table = tmp_path / "a.jsonl.gz", tmp_path / "b.csv"
+    packed.write_bytes(gzip.compress("\n".join([SYSTEM, '{"prompt": "p", "completion": "c"}', "{"]).encode()))
+    table.write_text("question,answer\nq,a\nq2,a2\n")
+    with RowFile([packed, table, packed]) as files:
+        rows = list(files)
+        assert [row.question for row in rows] == ["user", "p", "q", "q2", "user", "p"]
+        assert files.fetch([5, 0, 2]) == [rows[5], rows[0], rows[2]]
+        assert [files.where(row) for row in (1, 3, 4)] == [(str(packed), 2), (str(table), 3), (str(packed), 1)]
+        assert [reject.line for reject in files.rejects] == [3, 3]
+        out = io.BytesIO()
+        files.copy([False, True, True, False, False, False], out)
+        assert out.getvalue().splitlines() == [b'{"prompt": "p", "completion": "c"}', rows[2].to_json().encode()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+from curation.example import chat_row
 from curation.rows import read_rows
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -22,8 +23,7 @@ def write(path, *lines):
 
 def talk(*roles, **change):
     turns = [{"role": role, "content": f"{role} {i}"} for i, role in enumerate(roles)]
-    if turns:
-        turns[-1].update(change)
+    turns[-1].update(change)
     return json.dumps({"messages": turns})
 
 
@@ -33,12 +33,11 @@ WORDS = (
 )  # fmt: skip
 
 
+row = chat_row
+
+
 def text(rng, words=24):
     return " ".join(rng.choice(WORDS) for _ in range(words))
-
-
-def row(question, answer, **other):
-    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}], **other}
 
 
 def lines(path, rows, *more):
@@ -46,16 +45,14 @@ def lines(path, rows, *more):
     return path
 
 
-def faulty_rows():
-    """Thirty sound rows, then an exact and a near copy, a contradiction, a phone number and a key."""
-    rng = random.Random(1)
-    sound = [row(text(rng), f"the answer number {i} is right") for i in range(30)]
-    question = sound[4]["messages"][0]["content"]
-    return [
-        *sound,
-        sound[2],
-        row(sound[3]["messages"][0]["content"] + " today", "the answer number 3 is right"),
-        row(question, "something else entirely"),
-        row("call +44 20 7946 0958 " + text(rng), "it is done"),
-        row("AKIAIOSFODNN7EXAMPLE " + text(rng), "it is done"),
-    ]
+_rng = random.Random(1)
+_sound = [row(text(_rng), f"the answer number {i} is right") for i in range(30)]
+FAULTY = [
+    *_sound,
+    _sound[2],
+    row(_sound[3]["messages"][0]["content"] + " today", "the answer number 3 is right"),
+    row(_sound[4]["messages"][0]["content"], "something else entirely"),
+    row("call +44 20 7946 0958 " + text(_rng), "it is done"),
+    row("AKIAIOSFODNN7EXAMPLE " + text(_rng), "it is done"),
+]
+"""Thirty sound rows, then an exact and a near copy, a contradiction, a phone number and a key."""
