@@ -10,8 +10,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import in_process
@@ -229,48 +227,19 @@ FILES = {"README.md": b"---\nlicense: mit\n---\n", "train.csv": CSV, "test.csv":
 COMMIT = "a" * 40
 
 
-class Hub(BaseHTTPRequestHandler):
+def hub(handler, request):
     """As much of the Hub as one public dataset of two CSV files needs."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        """Write nothing."""
-
-    def do_GET(self):
-        path = self.path.split("?")[0]
-        for name, content in FILES.items():
-            if path == f"/datasets/me/rows/resolve/{COMMIT}/{name}":
-                return self.give(200, content, ETag=f'"{hashlib.sha1(content).hexdigest()}"')
-        if path.startswith("/api/datasets/me/rows/tree"):
-            found = [{"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-                     for name, content in FILES.items()]  # fmt: skip
-            return self.give(200, json.dumps(found).encode())
-        if path in ("/api/datasets/me/rows", *(f"/api/datasets/me/rows/revision/{name}" for name in ("v1", COMMIT))):
-            found = {"id": "me/rows", "sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES], "tags": []}
-            return self.give(200, json.dumps(found).encode())
-        return self.give(404, b"{}", X_Error_Code="RepoNotFound" if path.startswith("/api/") else "EntryNotFound")
-
-    do_HEAD = do_GET
-
-    def give(self, code, body, **headers):
-        self.send_response(code)
-        for name, value in {"Content-Length": len(body), "Content-Type": "application/json", **headers}.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-@pytest.fixture
-def hub(project):
-    pytest.importorskip("datasets")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(project / "hub"),
-               "HF_HUB_OFFLINE": "0"}  # fmt: skip
-        server.shutdown()
+    path = request[1].split("?")[0]
+    of_commit, api = {"X-Repo-Commit": COMMIT}, "/api/datasets/me/rows"
+    hashes = {name: hashlib.sha1(content).hexdigest() for name, content in FILES.items()}
+    for name, content in FILES.items():
+        if path == f"/datasets/me/rows/resolve/{COMMIT}/{name}":
+            return 200, content, {**of_commit, "ETag": f'"{hashes[name]}"'}
+    if path.startswith(f"{api}/tree"):
+        return 200, [{"type": "file", "path": n, "size": len(FILES[n]), "oid": hashes[n]} for n in FILES], of_commit
+    if path in (api, f"{api}/revision/v1", f"{api}/revision/{COMMIT}"):
+        return 200, {"id": "me/rows", "sha": COMMIT, "siblings": [{"rfilename": n} for n in FILES]}, of_commit
+    return 404, {}, {**of_commit, "X-Error-Code": "RepoNotFound" if path.startswith("/api/") else "EntryNotFound"}
 
 
 IMPORTS = """
@@ -282,11 +251,15 @@ print(json.dumps([rung("data", "import", "hf://me/rows", *words, "--json") for w
 
 
 @pytest.mark.cold
-def test_a_split_of_a_pinned_revision_of_the_hub_is_imported(project, hub):
+def test_a_split_of_a_pinned_revision_of_the_hub_is_imported(project, loopback):
+    pytest.importorskip("datasets")
+    loopback.say(hub)
+    online = {"HF_ENDPOINT": loopback.url, "HF_HOME": str(project / "hub"), "HF_HUB_OFFLINE": "0"}
+
     def run(*lines, **more):
         """How each import ended; one process loads the library for all of them."""
         command = [sys.executable, "-c", IMPORTS, Path(in_process.__file__).parent, json.dumps(lines)]
-        environment = {**os.environ, **hub, **more, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, **online, **more, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
         return [in_process.Done(*each) for each in json.loads(done.stdout)]
 

@@ -51,7 +51,8 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[
     for name, value in headers.items():
         handler.send_header(name, value)
     handler.end_headers()
-    handler.wfile.write(data)
+    if handler.command != "HEAD":
+        handler.wfile.write(data)
 
 
 class Server(ThreadingHTTPServer):
@@ -75,7 +76,7 @@ def serving() -> Iterator[Loopback]:
         def do_POST(self) -> None:
             fake.play(self)
 
-        do_GET = do_PUT = do_POST
+        do_GET = do_HEAD = do_PUT = do_POST
 
         def log_message(self, *args: object) -> None:
             pass
