@@ -10,7 +10,7 @@ from pathlib import Path
 
 import in_shell
 import pytest
-from rows_in_files import rows_of, write
+from rows_in_files import TURNS, rows_of, write
 
 from curation.checks.run import check_files
 from curation.likeness.duplicates import dedup_prints
@@ -19,13 +19,13 @@ from curation.likeness.fingerprints import Collector
 from curation.rows import Columns, Reject
 from curation.rows.rowfile import RowFile
 
-ASK = {"role": "user", "content": "q"}
-SAY = {"role": "assistant", "content": "a"}
+PAIR = [ASK, SAY] = TURNS
 MADE = {"name": "pay", "arguments": '{"b": 1, "a": 2}'}
 CALL = {"id": "c1", "type": "function", "function": MADE}
 CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 OLD = {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": MADE}]}
-PAIR = [ASK, SAY]
+OKAY = {"role": "tool", "content": "ok"}
+BRIEF = [{"role": "system", "content": "s"}, *PAIR]
 
 
 def parts(*texts, kind="text"):
@@ -70,21 +70,15 @@ READ = {
                    [ASK, {**SAY, "content": "a\nb"}]),
     "OpenAI Responses": (chat({"role": "user", "content": parts("q", kind="input_text")},
                               {**SAY, "content": parts("a", kind="output_text")}), PAIR),
-    "top-level system": (chat(*PAIR, system="Be short"), [{"role": "system", "content": "Be short"}, *PAIR]),
-    "top-level system of parts": (chat(*PAIR, system=parts("Be short")),
-                                  [{"role": "system", "content": "Be short"}, *PAIR]),
-    "system of a prompt": ({"system": "Be short", "prompt": "q", "completion": "a"},
-                           [{"role": "system", "content": "Be short"}, *PAIR]),
-    "system of a question": ({"system": "Be short", "question": "q", "answer": "a"},
-                             [{"role": "system", "content": "Be short"}, *PAIR]),
-    "system of a preference": ({"system": "Be short", "prompt": "q", "chosen": "a", "rejected": "b"},
-                               [{"role": "system", "content": "Be short"}, *PAIR]),
-    "same system twice": (chat({"role": "system", "content": "s"}, *PAIR, system="s"),
-                          [{"role": "system", "content": "s"}, *PAIR]),
+    "top-level system": (chat(*PAIR, system="s"), BRIEF),
+    "top-level system of parts": (chat(*PAIR, system=parts("s")), BRIEF),
+    "system of a prompt": ({"system": "s", "prompt": "q", "completion": "a"}, BRIEF),
+    "system of a question": ({"system": "s", "question": "q", "answer": "a"}, BRIEF),
+    "system of a preference": ({"system": "s", "prompt": "q", "chosen": "a", "rejected": "b"}, BRIEF),
+    "same system twice": (chat(*BRIEF, system="s"), BRIEF),
     "text and label": ({"text": "q", "label": "a"}, PAIR),
     "system of ShareGPT": ({"system": "s", "conversations": [{"from": "human", "value": "q"},
-                                                             {"from": "gpt", "value": "a"}]},
-                           [{"role": "system", "content": "s"}, *PAIR]),
+                                                             {"from": "gpt", "value": "a"}]}, BRIEF),
     "history of Alpaca": ({"instruction": "q", "output": "a", "history": [["x", "y"]], "system": "s"},
                           [{"role": "system", "content": "s"}, {"role": "user", "content": "x"},
                            {"role": "assistant", "content": "y"}, *PAIR]),
@@ -97,18 +91,15 @@ READ = {
     "UltraFeedback": ({"prompt": "q", "chosen": PAIR, "rejected": [ASK, {**SAY, "content": "b"}]}, PAIR),
     "reasoning": (chat(ASK, {**SAY, "reasoning_content": "hm"}), [ASK, {**SAY, "reasoning_content": "hm"}]),
     "weight 1": (chat(ASK, {**SAY, "weight": 1}), [ASK, {**SAY, "weight": 1}]),
-    "calls in the middle": (
-        chat(ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY),
-        [ASK, {"role": "assistant", "content": None, "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, SAY],
-    ),
+    "calls in the middle": (chat(ASK, CALLING, OKAY, SAY), [ASK, CALLING, OKAY, SAY]),
     "answer is a call": (chat(ASK, CALLING), [ASK, CALLING]),
     "answer is text and a call": (chat(ASK, {**SAY, "tool_calls": [CALL]}), [ASK, {**SAY, "tool_calls": [CALL]}]),
     "answer is an old call": (
         chat(ASK, {"role": "assistant", "content": None, "function_call": MADE}, {"role": "function", "content": "ok"},
              {"role": "assistant", "content": None, "function_call": MADE}),
-        [ASK, OLD, {"role": "tool", "content": "ok"}, OLD],
+        [ASK, OLD, OKAY, OLD],
     ),
-    "developer": (chat({"role": "developer", "content": "s"}, *PAIR), [{"role": "system", "content": "s"}, *PAIR]),
+    "developer": (chat({"role": "developer", "content": "s"}, *PAIR), BRIEF),
     "ShareGPT call": ({"conversations": [{"from": "human", "value": "q"},
                                          {"from": "function_call", "value": '{"name": "f", "arguments": {}}'}]},
                       [ASK, made_call("f", {})]),
@@ -160,7 +151,7 @@ REFUSED = {
     ),
     "weight 0": (chat(ASK, {**SAY, "weight": 0}), "messages[1].weight"),
     "train false": (chat(ASK, {**SAY, "train": False}), "messages[1].train"),
-    "two systems": (chat({"role": "system", "content": "s"}, *PAIR, system="t"), "system"),
+    "two systems": (chat(*BRIEF, system="t"), "system"),
     "text and no label": ({"text": "q", "label": None}, "label"),
     "several labels": ({"text": "q", "labels": ["a", "b"]}, "labels"),
     "spans": ({"text": "q", "label": [[0, 1, "X"], [2, 3, "Y"]]}, "label"),
@@ -314,22 +305,16 @@ def duplicates(file, elsewhere):
         return dedup_prints(collector.finish(rows.fetch), rows.fetch)
 
 
-def call(**arguments):
-    made = {**CALL, "id": str(arguments), "function": {"name": "pay", "arguments": json.dumps(arguments)}}
-    return chat(
-        ASK, {"role": "assistant", "content": None, "tool_calls": [made]}, {"role": "tool", "content": "ok"}, SAY
-    )
-
-
-def answering(**arguments):
-    return chat(ASK, made_call("pay", json.dumps(arguments), id=str(arguments)))
+def answering(*behind, **arguments):
+    """A row that calls a tool with these, as its answer or with messages behind the call."""
+    return chat(ASK, made_call("pay", json.dumps(arguments), id=str(arguments)), *behind)
 
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        (call(a=1, b=2), call(b=2, a=1), True),
-        (call(a=1), call(a=2), False),
+        (answering(OKAY, SAY, a=1, b=2), answering(OKAY, SAY, b=2, a=1), True),
+        (answering(OKAY, SAY, a=1), answering(OKAY, SAY, a=2), False),
         (chat(ASK, {**SAY, "reasoning_content": "x"}), chat(ASK, {**SAY, "reasoning_content": "y"}), True),
         (chat(ASK, {**SAY, "thinking": "x"}), chat(*PAIR), True),
         (answering(a=1, b=2), answering(b=2, a=1), True),
