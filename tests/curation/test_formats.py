@@ -1,4 +1,7 @@
-"""A malformed line has its reason and never takes a neighbour with it; files are cut into rows rightly."""
+"""A malformed line has its reason and never takes a neighbour with it; files are cut into rows rightly.
+
+Converting: what comes back is what went in, or a reject says why not. Row files give the rows that the reader gives.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import io
 import json
 import random
 from itertools import product
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -142,15 +146,16 @@ def test_a_json_array_is_cut_into_rows_with_their_lines_whatever_the_block(tmp_p
         rows_of(write(tmp_path / "b.json", json.dumps(rows)[:-1]))
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | st.text(),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3),
-    max_leaves=8,
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda part: st.lists(part, max_size=2) | st.dictionaries(TEXT, part, max_size=2),
+    max_leaves=4,
 )
 
 
-@given(row=st.dictionaries(st.text(), JSON_VALUES, max_size=4))
-@example(row={"n": 10**40, "x": float("inf"), "lone": "\ud800"})
+@given(row=st.dictionaries(st.text(), JSON, max_size=4))
+@example(row={"n": 10**40, "x": float("inf"), "lone": "\ud800", "": "\0", "list": []})
 def test_a_row_comes_back_from_json_as_json_reads_it(row):
     text = Example(row).to_json()
     read = Example.from_json(text).row
@@ -158,22 +163,12 @@ def test_a_row_comes_back_from_json_as_json_reads_it(row):
     assert list(read) == list(row) and json.dumps(read) == json.dumps(row)
 
 
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda part: st.lists(part, max_size=2) | st.dictionaries(TEXT, part, max_size=2),
-    max_leaves=4,
-)
 KEYS = st.sampled_from(
     ["id", "meta", "label", "source", "input", "text", "rejected", "system", "prompt", "from", "tools"]
 )
 OTHERS = st.dictionaries(KEYS, JSON, max_size=2).filter(lambda row: not isinstance(row.get("system"), str | list))
-CALLS = st.lists(
-    st.fixed_dictionaries(
-        {"type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
-    ),
-    min_size=1,
-    max_size=1,
+CALL = st.fixed_dictionaries(
+    {"type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
 )
 
 
@@ -184,13 +179,14 @@ def message(role, content=TEXT):
 PAIR = st.tuples(message("user"), message("assistant")).map(list)
 CALLING = st.tuples(
     message("user"),
-    st.fixed_dictionaries({"role": st.just("assistant"), "tool_calls": CALLS}, optional={"content": st.none() | TEXT}),
+    st.fixed_dictionaries(
+        {"role": st.just("assistant"), "tool_calls": CALL.map(lambda call: [call])},
+        optional={"content": st.none() | TEXT},
+    ),
     st.fixed_dictionaries({"role": st.just("tool"), "content": TEXT, "tool_call_id": TEXT}),
     message("assistant"),
 ).map(list)
-SIMPLE = st.tuples(TEXT, TEXT).map(
-    lambda qa: [{"role": "user", "content": qa[0]}, {"role": "assistant", "content": qa[1]}]
-)
+SIMPLE = st.builds(chat_row, TEXT, TEXT).map(lambda row: row["messages"])
 TALKS = st.tuples(
     st.lists(message("system"), max_size=1), st.lists(SIMPLE | PAIR | CALLING, min_size=1, max_size=2)
 ).map(lambda parts: [*parts[0], *(m for turn in parts[1] for m in turn)])
@@ -206,10 +202,6 @@ def through_json(row):
     return json.loads(json.dumps(row, ensure_ascii=False))
 
 
-def family(name):
-    return next(each for each in FAMILIES if each.name == name)
-
-
 @pytest.mark.parametrize(("target", "plain"), [*product(FORMED, [True, False]), *product(WRITERS, [True])])
 @given(row=ROWS)
 @FAST
@@ -221,7 +213,7 @@ def test_what_a_target_holds_comes_back_whole(target, plain, row):
         assert error.reason and (error.field in row.keys() - {"messages"} if holds_any_talk else error.field)
         return
     try:
-        back = read_object(there, family(target))
+        back = read_object(there, next(each for each in FAMILIES if each.name == target))
     except Malformed as error:
         raise AssertionError(f"{target} cannot be read back: {error}") from error
     if target == "preference":
@@ -247,8 +239,7 @@ def test_a_preference_row_goes_through_chat_and_keeps_every_text(row):
     assert [m["content"] for m in back["prompt"]] == prompt
 
 
-CHAT = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "id": 1}
-LONG = {"messages": [{"role": "system", "content": "s"}, *CHAT["messages"]], "id": 2}
+CHAT, LONG = chat_row("q", "a", id=1), chat_row("q", "a", "s", id=2)
 
 
 def test_all_line_numbers_are_told_however_many(tmp_path):
@@ -295,10 +286,7 @@ def test_chat_lines_stay_as_they_are_whatever_ends_them(tmp_path):
 
 
 def test_label_studio_is_one_array_that_reads_back(tmp_path):
-    rows = [
-        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}], "source": "s"}
-        for n in (1, 2)
-    ]
+    rows = [chat_row(f"q{n}", f"a{n}", source="s") for n in (1, 2)]
     source = write(tmp_path / "a.jsonl", *map(json.dumps, rows))
     convert(ConvertOrder(source, tmp_path / "tasks.json", to="label_studio"))
     tasks = json.loads((tmp_path / "tasks.json").read_text())
@@ -314,10 +302,7 @@ def chat(question: str, answer: str, **other: object) -> str:
 
 
 Read = tuple[list[tuple[int, str, str | None, str]], list[int]]
-
-
-def parts(example: Example) -> tuple[str, str | None, str]:
-    return example.question, example.answer, example.system
+parts = attrgetter("question", "answer", "system")
 
 
 def read(path: Path) -> Read:
