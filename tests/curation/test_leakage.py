@@ -1,10 +1,12 @@
-"""Planted leaks are found whatever surrounds them, what is only alike is not, and a cleaned set is clean."""
+"""Planted leaks are found whatever surrounds them, what is only alike is not, and a cleaned set is clean.
+
+Meanings: with an embedder that knows a few synonyms, and with the packaged model where it is installed.
+"""
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows_in_files import lines
 from tries import tries
 
 from chat.local.embed import open_embedder, packaged_folder
@@ -49,34 +52,25 @@ def edit(rng: random.Random, text: str, share: float) -> str:
     return " ".join(parts)
 
 
-def plant(rng: random.Random, kind: str, question: str, answer: str) -> dict[str, Any]:
-    around = lambda text: f"{prose(rng, 60)} {text} {prose(rng, 60)}"  # noqa: E731
-    return {
-        "verbatim": lambda: chat_row(question, answer),
-        "case": lambda: chat_row(question.upper() + "?", answer.title().replace(" ", "  ")),
-        "near": lambda: chat_row(f"Now {question}", answer),
-        "edited": lambda: chat_row(edit(rng, question, 0.05), answer),
-        "edited answer": lambda: chat_row(prose(rng, 20), edit(rng, answer, 0.08)),
-        "contained question": lambda: chat_row(around(question), answer),
-        "contained answer": lambda: chat_row(around(answer), "ok"),
-        "answer in system": lambda: chat_row("hello there", "ok", system=around(answer)),
-        "cross role": lambda: chat_row(answer, question),
-        "earlier turn": lambda: {
-            "messages": [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": "what else?"},
-                {"role": "user", "content": "nothing"},
-                {"role": "assistant", "content": "fine"},
-            ]
-        },
-        "text": lambda: {"text": around(answer)},
-    }[kind]()
+def around(rng: random.Random, text: str) -> str:
+    return f"{prose(rng, 60)} {text} {prose(rng, 60)}"
 
 
-KINDS = [
-    "verbatim", "case", "near", "edited", "edited answer", "contained question", "contained answer", "answer in system",
-    "cross role", "earlier turn", "text",
-]  # fmt: skip
+PLANTS: dict[str, Callable[[random.Random, str, str], dict[str, Any]]] = {
+    "verbatim": lambda rng, question, answer: chat_row(question, answer),
+    "case": lambda rng, question, answer: chat_row(question.upper() + "?", answer.title().replace(" ", "  ")),
+    "near": lambda rng, question, answer: chat_row(f"Now {question}", answer),
+    "edited": lambda rng, question, answer: chat_row(edit(rng, question, 0.05), answer),
+    "edited answer": lambda rng, question, answer: chat_row(prose(rng, 20), edit(rng, answer, 0.08)),
+    "contained question": lambda rng, question, answer: chat_row(around(rng, question), answer),
+    "contained answer": lambda rng, question, answer: chat_row(around(rng, answer), "ok"),
+    "answer in system": lambda rng, question, answer: chat_row("hello there", "ok", system=around(rng, answer)),
+    "cross role": lambda rng, question, answer: chat_row(answer, question),
+    "earlier turn": lambda rng, question, answer: {
+        "messages": [*chat_row(question, "what else?")["messages"], *chat_row("nothing", "fine")["messages"]]
+    },
+    "text": lambda rng, question, answer: {"text": around(rng, answer)},
+}
 JUDGED = {
     "verbatim": ("exact", "same"), "near": ("near", "same"), "contained question": ("contained", "same"),
     "contained answer": ("answer", "different"), "answer in system": ("answer", "different"),
@@ -85,11 +79,11 @@ JUDGED = {
 
 
 @pytest.mark.parametrize("copies", [1, 150])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLANTS)
 def test_a_leak_is_found_once_or_copied(kind: str, copies: int) -> None:
     rng = random.Random(f"{kind}{copies}")
     test = background(rng, 20)
-    row = plant(rng, kind, test[7].question, test[7].answer or "")
+    row = PLANTS[kind](rng, test[7].question, test[7].answer or "")
     train = [*background(rng, 300), *[Example({**row, "n": k}) for k in range(copies)], *background(rng, 100)]
     rng.shuffle(train)
     planted = {i for i, example in enumerate(train) if "n" in example.row}
@@ -158,7 +152,7 @@ def test_compiled_and_numpy_find_the_same_however_few_rows_at_once(monkeypatch: 
     short = [f"what is {rng.choice(TOPICS)} and what does it do" for _ in range(150)]
     rows += [Example(chat_row(text, rng.choice(["a", "b é"]))) for text in short]
     rows += [Example(chat_row(edit(rng, row.question, 0.05), row.answer or "")) for row in rng.choices(rows, k=60)]
-    rows += [Example(plant(rng, kind, rows[k].question, rows[k].answer or "")) for k, kind in enumerate(KINDS)]
+    rows += [Example(PLANTS[kind](rng, rows[k].question, rows[k].answer or "")) for k, kind in enumerate(PLANTS)]
     rows += [Example({"text": "日本の" + prose(rng, 9)}), Example(chat_row("!!", "??")), Example(chat_row("!!", "one"))]
     rng.shuffle(rows)
     train, test = rows[:260], rows[260:]
@@ -173,7 +167,7 @@ def test_a_search_asked_often_says_each_time_what_it_says_when_asked_once() -> N
     rng = random.Random(11)
     test = [*background(rng, 6), Example(chat_row("short question here", "yes")), Example({"text": "!?"})]
     trains = [
-        [*background(rng, 15), *(Example(plant(rng, kind, item.question, item.answer or "")) for item in test[:some])]
+        [*background(rng, 15), *(Example(PLANTS[kind](rng, item.question, item.answer or "")) for item in test[:some])]
         for some, kind in ((0, "near"), (4, "near"), (6, "contained answer"), (8, "verbatim"))
     ]
     search = LeakSearch(test)
@@ -227,12 +221,6 @@ class Synonyms:
         return out / np.linalg.norm(out, axis=1, keepdims=True)
 
 
-def rows(path: Path, *questions: str) -> Path:
-    turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": "yes"}] for q in questions]
-    path.write_text("".join(json.dumps({"messages": each}) + "\n" for each in turns))
-    return path
-
-
 def test_pairs_are_those_of_one_meaning() -> None:
     assert isinstance(Synonyms(), Embedder)
     found = alike_across(Synonyms(), [HIRE, OTHER_WORDS, HIRE], [BUY], 0.8)
@@ -246,7 +234,8 @@ def test_no_more_rows_are_embedded_than_are_proposed() -> None:
 
 
 def test_a_rephrased_test_item_is_named_and_is_no_leak(tmp_path: Path) -> None:
-    train, test = rows(tmp_path / "train.jsonl", HIRE, OTHER_WORDS, BUY), rows(tmp_path / "test.jsonl", BUY)
+    train = lines(tmp_path / "train.jsonl", [chat_row(asked, "yes") for asked in (HIRE, OTHER_WORDS, BUY)])
+    test = lines(tmp_path / "test.jsonl", [chat_row(BUY, "yes")])
     checked = check_files([train], [test], embedder=Synonyms(), semantic_threshold=0.8)
     found = checked.document()
     assert [leak["train_line"] for leak in found["leaks"]] == [3]

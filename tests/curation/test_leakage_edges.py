@@ -1,4 +1,7 @@
-"""The leakage check at its edges: where evidence stands, what is a label, short spans, sides without rows or words."""
+"""The leakage check at its edges: where evidence stands, what is a label, short spans, sides without rows or words.
+
+A label says nothing by itself; behind its own test question, in one message, it is a leak. Disguises do not help.
+"""
 
 from __future__ import annotations
 
@@ -245,28 +248,20 @@ SHORT = "Where is my card?"
 OTHER = [Example(chat_row(f"Something else number {n} is asked here by person {n}", f"J{n}")) for n in range(30)]
 
 
-def text(said):
-    return {"text": said}
+PLACES = {
+    "text": lambda said: {"text": said},
+    "system": lambda said: chat_row("What do you think of the weather?", "J45", system=said),
+    "user": lambda said: chat_row(f"{said}\n\nNow classify: how do I close an account?", "J45"),
+    "assistant": lambda said: chat_row("Give me an example", f"Gladly. {said} There you are."),
+}
 
 
-def system(said):
-    return chat_row("What do you think of the weather?", "J45", system=said)
-
-
-def user(said):
-    return chat_row(f"{said}\n\nNow classify: how do I close an account?", "J45")
-
-
-def assistant(said):
-    return chat_row("Give me an example", f"Gladly. {said} There you are.")
-
-
-def leaks(row, question, answer, rows=()):
-    report = find_leaks([*OTHER, Example(row), *rows], [Example(chat_row(question, answer))])
+def leaks(row, question, answer):
+    report = find_leaks([*OTHER, Example(row)], [Example(chat_row(question, answer))])
     return [(leak.kind, leak.answer) for leak in report.leaks if leak.train == len(OTHER)]
 
 
-@pytest.mark.parametrize("place", [text, system, user, assistant])
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("question", [LONG, SHORT])
 @pytest.mark.parametrize(
     "form",
@@ -274,7 +269,7 @@ def leaks(row, question, answer, rows=()):
      'x y z {{"text": "{}", "label": "I21"}}', "First: no -> J1\n{} => I21\nwhy => J2"],
 )  # fmt: skip
 def test_a_question_with_its_label_behind_it_is_a_leak_in_any_message(place, question, form):
-    assert leaks(place(form.format(question)), question, "I21") == [("contained", "same")]
+    assert leaks(PLACES[place](form.format(question)), question, "I21") == [("contained", "same")]
 
 
 @pytest.mark.parametrize("question", [LONG, SHORT])
@@ -294,21 +289,21 @@ def test_a_question_with_its_label_behind_it_is_a_leak_in_any_message(place, que
     ],
 )
 def test_another_answer_or_none_is_no_leak(question, said, answer):
-    report = find_leaks([*OTHER, Example(text(said.format(question)))], [Example(chat_row(question, answer))])
+    report = find_leaks([*OTHER, Example({"text": said.format(question)})], [Example(chat_row(question, answer))])
     assert not [leak for leak in report.leaks if leak.kind != "exact"]
     assert report.suspects or report.leaks
 
 
 def test_an_edited_question_is_found_too():
     edited = LONG.replace("usually", "normally")
-    assert leaks(text(f"Some words before. Q: {edited} A: I21. Some words behind, and more of them."), LONG, "I21")
-    assert not leaks(text(f"Some words before. Q: {edited} A: J45. Some words behind, and more."), LONG, "I21")
+    assert leaks({"text": f"Some words before. Q: {edited} A: I21. Some words behind, and more of them."}, LONG, "I21")
+    assert not leaks({"text": f"Some words before. Q: {edited} A: J45. Some words behind, and more."}, LONG, "I21")
 
 
 @pytest.mark.parametrize("question", [LONG, SHORT])
 def test_a_leak_behind_many_rows_that_merely_hold_the_question_is_found(question):
     merely = [Example(chat_row(f"Somebody said {question} in case {n}", f"J{n}")) for n in range(60)]
-    train = [*merely, *OTHER, Example(text(f"Q: {question} A: I21"))]
+    train = [*merely, *OTHER, Example({"text": f"Q: {question} A: I21"})]
     report = find_leaks(train, [Example(chat_row(question, "I21"))])
     assert len(train) - 1 in {leak.train for leak in report.leaks}
     kept, _ = clean_rows(train, [Example(chat_row(question, "I21"))])
@@ -355,5 +350,7 @@ def test_a_disguised_question_is_the_same_question(tmp_path, disguise, side):
 
 def test_evidence_shows_the_words_of_the_test_item_as_they_are():
     question = "где находится ближайшее отделение банка и когда оно открывается в воскресенье"
-    report = find_leaks([*OTHER, Example(text(f"Вопрос: {question} Ответ: I21"))], [Example(chat_row(question, "I21"))])
+    report = find_leaks(
+        [*OTHER, Example({"text": f"Вопрос: {question} Ответ: I21"})], [Example(chat_row(question, "I21"))]
+    )
     assert [leak.evidence.shared for leak in report.leaks] == [question]
