@@ -99,7 +99,7 @@ def context_of(making: Making) -> int:
     plan = making.project.runs / making.run.id / "plan.toml"
     trained = read_plan(plan).recipe.max_length if plan.is_file() else 0  # a run made elsewhere may have no plan
     config = json.loads((making.work / "merged" / "config.json").read_text(encoding="utf-8"))
-    told = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
+    told = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
     return max(trained, asked + answer, min(USUAL, told) if isinstance(told, int) else USUAL)
 
 

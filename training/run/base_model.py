@@ -28,7 +28,7 @@ class PlanTokenizer:
         place, hub = find_model(base)
         with loadable(base, hub=hub):
             config, _ = quiet_transformers(hub=hub).PretrainedConfig.get_config_dict(place, local_files_only=not hub)
-        if (packed := config.get("quantization_config", {}).get("quant_method")) in PACKED:
+        if (packed := (config.get("quantization_config") or {}).get("quant_method")) in PACKED:
             told = f"{base}: weights in the format {packed} can be asked, and no adapter trains on them."
             raise RungError(told, "Name the model that it was made from; QLoRA packs that one.", where=base)
         if (kind := config.get("model_type")) in REVERSIBLE:
