@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.engine import RowMapping
 
-from chat.tool_calls import from_tables, with_calls
+from chat.tool_calls import from_tables, functions_of, with_calls
 from curation.example import Example
 from curation.mask import MASK
 from curation.review.item import Cover
@@ -113,7 +113,9 @@ def with_text(example: Example, text: str) -> str:
     if not text.strip():
         raise RungError("The new answer is empty.", "reject the row, or write an answer")
     said, calls = from_tables(text)
-    if example.calls or {call["name"] for call in calls} <= _tools(example.row):
+    # In a row without calls, only its tools are called by `-> x`.
+    named = {str(made.get("name")) for made in functions_of(example.row.get("tools"))}
+    if example.calls or {call["name"] for call in calls} <= named:
         text = with_calls(said, calls)
     turn = example.answer_turn(text)
     if example.calls and "tool_calls" not in turn and re.search(r"^\s*([\[{]|->)", text, re.M):
@@ -128,12 +130,6 @@ def with_text(example: Example, text: str) -> str:
     else:
         changed = {**example.row, "text": text}
     return whole_row(changed)
-
-
-def _tools(row: Mapping[str, Any]) -> set[str]:
-    """Return the names of a row's tools. In a row without calls, only they are called by `-> x`."""
-    tools = row.get("tools") or ()
-    return {tool.get("function", tool).get("name", "") for tool in tools if isinstance(tool, Mapping)}
 
 
 def whole_row(row: Mapping[str, Any]) -> str:

@@ -196,7 +196,9 @@ def fits_tools(output: str, tools: Any) -> bool:
 
     True if a row names no tools. Keywords of a schema that lead elsewhere are not followed.
     """
-    known = {made.get("name"): made.get("parameters") or made.get("input_schema") or {} for made in functions_of(tools)}
+    known = {
+        str(made.get("name")): made.get("parameters") or made.get("input_schema") or {} for made in functions_of(tools)
+    }
     calls = parted(output)[1]
     if not known or not calls:
         return True

@@ -64,7 +64,7 @@ def test_a_call_that_no_tool_takes_is_wrong_even_where_the_row_expects_it(made, 
 @pytest.mark.parametrize("tool", [{"name": "pay"}, {"function": {"name": "pay", "parameters": {}}}])
 def test_a_tool_that_names_no_parameters_takes_any_arguments(tool):
     line = '[{"name": "pay", "arguments": ["Ann", 3]}]'
-    assert item_metric("tool_call").of_row(line, line, "", [tool]) == 1
+    assert item_metric("tool_call").of_row(line, line, "", [{"function": None}, {"name": ["x"]}, tool]) == 1
 
 
 def rows(count, seed):

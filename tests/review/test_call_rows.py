@@ -38,7 +38,7 @@ def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
 
 
 def test_a_text_with_an_arrow_is_a_call_only_of_a_tool_that_the_row_has():
-    tools = [{"type": "function", "function": {"name": "pay"}}]
+    tools = [None, {"function": None}, {"name": ["x"]}, {"type": "function", "function": {"name": "pay"}}]
     row = Example(chat_row("How do I pay?", "Here.", tools=tools))
     for text, calls in (("-> Settings\n  Billing  open it", False), ("-> pay\n  to  Ann", True)):
         changed = Example.from_json(with_text(row, text))
