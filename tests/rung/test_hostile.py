@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,10 @@ from typing import Any
 
 import in_process
 import pytest
+
+from rung.demo.walk import STEPS
+from rung.text.evaluation_text import about_data
+from workspace.folder import Project
 
 Rung = Callable[..., in_process.Done]
 
@@ -85,6 +88,41 @@ def test_a_mistake_is_told_with_a_way_on(rung: Rung, line: str, named: str) -> N
     assert error["hint"] and named in (error["where"], error["found"], error["hint"])
 
 
+def test_problems_of_a_kind_in_a_score_file_are_counted(rung: Rung) -> None:
+    """The first three of each kind in the shell; every one, with its line, in the document."""
+    rows = [{"id": n, "baseline": 0.5} | ({} if n % 2 else {"tuned": 1 + n / 8}) for n in range(1, 21)]
+    Path("s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, told = rung("verdict", "--scores", "s.jsonl")
+    assert code == 2 and len(told.splitlines()) == 2 * 4 + 1 and told.count("7 more") == 2 and "line 20" in told
+    problems = json.loads(rung("verdict", "--scores", "s.jsonl", "--json")[1])["error"]["problems"]
+    assert [each["where"] for each in problems] == [f"s.jsonl line {n}" for n in range(1, 21)]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[[rental]\n", "line 1"),
+        ('[[rental]]\ngpu = "A 24GB"\n', '"per_hour"'),
+        ('[[api]]\nmodel = "m"\ninput = "3"\noutput = 1.0\n', "input"),
+        ('[[rentals]]\ngpu = "A"\n', '"rental"'),
+        ("[upkeep]\nper_month = 3\n", "[[upkeep]]"),
+        ('[[upkeep]]\nper_month = 3\ndate = "today"\n', "date"),
+        ("[[upkeep]]\nper_moth = 3\n", '"per_month"'),
+    ],
+)
+def test_a_team_s_own_prices_are_read_with_care(rung: Rung, text: str, named: str) -> None:
+    Path("rules").mkdir()
+    Path("rules/prices.toml").write_text(text)
+    done = rung("advise", "--set", "task=chat", "--set", "incumbent_model=gpt-5", "--json")
+    error = error_of(done)
+    assert (done.returncode, error["where"]) == (2, "rules/prices.toml") and named in error["message"]
+
+
+def test_notes_on_the_data_in_another_encoding_end_no_page(tmp_path: Path) -> None:
+    (tmp_path / "about-data.md").write_bytes(b"- Die F\xe4lle sind \xf6ffentlich.\n")
+    assert about_data(Project(tmp_path)) == ["Die F\ufffdlle sind \ufffdffentlich."]
+
+
 def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     rung: Rung, nothing_beyond_this_machine: list[str]
 ) -> None:
@@ -116,16 +154,6 @@ def test_a_model_that_cannot_be_had_is_told_before_and_by_its_name(
     assert nothing_beyond_this_machine == []
 
 
-def in_shell(line: str) -> tuple[int, str]:
-    """`rung` in a shell with its pipes and redirections: the exit code of the first command, what it said."""
-    code = f"{sys.executable} -P -m rung"
-    script = f"set -o pipefail; {line.replace('rung', code, 1)}; echo exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    found = re.search(r"exit (\d+)", done.stdout)
-    assert found, done
-    return int(found[1]), done.stderr
-
-
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -143,8 +171,11 @@ def in_shell(line: str) -> tuple[int, str]:
     ],
 )
 def test_a_reader_that_goes_and_a_stream_that_is_closed_or_full(rung: Rung, line: str, code: int, said: str) -> None:
-    left, told = in_shell(line)
-    assert left == code and said in told and "Traceback" not in told and "Exception ignored" not in told, told
+    script = line.replace("rung", f"{sys.executable} -P -m rung", 1) + "; echo exit ${PIPESTATUS[0]}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False)
+    told = done.stderr
+    assert done.stdout.endswith(f"exit {code}\n") and said in told, done
+    assert "Traceback" not in told and "Exception ignored" not in told, told
 
 
 @pytest.mark.parametrize(
@@ -164,8 +195,6 @@ def test_a_damaged_file_of_the_project_has_a_way_on(rung: Rung, name: str, data:
 
 
 def test_the_demo_ends_with_one_document(rung: Rung, tmp_path: Path) -> None:
-    from rung.demo.walk import STEPS
-
     Path("demo").mkdir()
     steps = {step.name: 0 for step in STEPS}
     state = {"fast": False, "seconds": dict.fromkeys(steps, 1.5), "exits": steps}
@@ -182,7 +211,6 @@ OVER_WHAT_IS_READ = (
     "data check rows.jsonl --words words.txt --html words.txt",
     "advise --set task=code --report guideline.md",
     "share -o guideline.md",
-    "share -o rung.db",
     "data import rows.jsonl --rejects rows.jsonl",
     "watch import rows.jsonl --rejects rows.jsonl",
     "data dedup other.jsonl rows.jsonl -o link.jsonl",
@@ -191,13 +219,9 @@ OVER_WHAT_IS_READ = (
     "data leakage --train rows.jsonl --test other.jsonl --clean rows.jsonl",
     "data leakage --train other.jsonl --test rows.jsonl --clean rows.jsonl",
     "data convert rows.jsonl -o -",
-    "data check rows.jsonl --html -",
-    "review export -o -",
     "data import rows.jsonl --rejects answers.toml",
     "data dedup rows.jsonl -o datasets/v001/test.jsonl",
-    "data convert rows.jsonl -o rung.toml --to alpaca",
     "data leakage --train rows.jsonl --test rows.jsonl --clean plans/P-001.toml",
-    "review export -o datasets/v001/test.jsonl",
     "review invite mo -o rung.toml",
     "evaluate --human --sheet evaluations/E-001/report.json",
     "judge --sheet evaluations/E-001/outputs.jsonl",

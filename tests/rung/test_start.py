@@ -109,6 +109,13 @@ def test_a_classifier_that_reaches_the_goal_is_the_end_in_every_face(tmp_path):
     assert "classifier" in rung("share", cwd=tmp_path).stdout.splitlines()[0]
 
 
+@pytest.mark.parametrize("words", [("why", "r-000001"), ("why", "rows.jsonl:3"), ("status",), ("doctor",)])
+def test_looking_makes_no_database(tmp_path, words):
+    start_project(tmp_path)
+    rung(*words, cwd=tmp_path)
+    assert not (tmp_path / "rung.db").exists()
+
+
 def test_why_takes_an_answer_with_its_value(tmp_path):
     assert rung("why", "task=chat", cwd=tmp_path).stdout == rung("why", "task", cwd=tmp_path).stdout
 
