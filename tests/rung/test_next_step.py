@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from clinic import ANSWERS
 from in_process import rung
 from rows_in_files import lines, row, text
 
+from curation.split.manifest import SHOWS_NOTHING
 from rung.status.stages import after_run
 from rung.text.power_text import SmallestGain
 from training.runs import RunRecord
@@ -32,17 +34,25 @@ def wanted(folder):
     return stages(folder)["next"]["command"]
 
 
+def pool(folder, monkeypatch, rows):
+    """A project in this folder that trusts its pool: these rows."""
+    rung("init", ".", cwd=folder, code=0)
+    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
+    lines(folder / "pool.jsonl", rows)
+    rung("data", "import", "pool.jsonl", cwd=folder, code=0)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    import random
-
     chance = random.Random(3)
-    rung("init", ".", cwd=tmp_path, code=0)
-    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
-    rows = [row(text(chance), f"L{n % 2}") for n in range(80)]
-    lines(tmp_path / "pool.jsonl", rows)
-    rung("data", "import", "pool.jsonl", cwd=tmp_path, code=0)
-    return tmp_path
+    return pool(tmp_path, monkeypatch, [row(text(chance), f"L{n % 2}") for n in range(80)])
+
+
+@pytest.fixture
+def contradicted(tmp_path, monkeypatch):
+    rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
+    return pool(tmp_path, monkeypatch, [*rows, row("How do I pay bill number 0 of the month?", "L1")])
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -83,17 +93,15 @@ def test_the_share_is_enough_and_is_told_where_it_may_be_chosen() -> None:
     assert "600" in list(SmallestGain(60, 600, 0.05, 0.1).lines())[-1]
     assert "--as test" in list(SmallestGain(60, 0, 0.05, 0.1).lines())[-1]
     assert SmallestGain(60, 2000, 0.05, 0.04).wanted is None
+    assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None, "as the freeze works it out"
+    assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None
     (line,) = SmallestGain(2000, 9000, 0.05, 0.1).lines()
     assert "20%" in line
 
 
-def test_what_changed_is_to_be_checked_and_reviewed_again(tmp_path, monkeypatch):
-    rung("init", ".", cwd=tmp_path, code=0)
-    monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
-    rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
-    lines(tmp_path / "pool.jsonl", [*rows, row("How do I pay bill number 0 of the month?", "L1")])
+def test_what_changed_is_to_be_checked_and_reviewed_again(contradicted, monkeypatch):
+    assert stages(contradicted)["data"]["state"] == "open"
     for line, state in (
-        ("import pool.jsonl", "open"),
         ("check", "needs_you"),
         ("fix contradictions --keep r-000031", "open"),
         ("check", "done"),
@@ -101,11 +109,11 @@ def test_what_changed_is_to_be_checked_and_reviewed_again(tmp_path, monkeypatch)
         ("dismiss contradictions --by ann --reason both", "open"),
         ("check", "done"),
     ):
-        rung("data", *line.split(), cwd=tmp_path)
-        assert (line, stages(tmp_path)["data"]["state"]) == (line, state)
-    assert stages(tmp_path)["review"]["state"] == "done"
+        rung("data", *line.split(), cwd=contradicted)
+        assert (line, stages(contradicted)["data"]["state"]) == (line, state)
+    assert stages(contradicted)["review"]["state"] == "done"
     monkeypatch.setenv("RUNG_REVIEW__POOL", "all")
-    assert stages(tmp_path)["review"]["state"] == "needs_you", "a policy that asks for more is seen at once"
+    assert stages(contradicted)["review"]["state"] == "needs_you", "a policy that asks for more is seen at once"
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -124,21 +132,17 @@ def test_a_dataset_whose_file_changed_is_to_be_frozen_again(folder, gone):
     assert stages(folder)["dataset"]["state"] == "needs_you", "a folder that was renamed ends no status"
 
 
-def test_a_contradiction_is_settled_by_naming_the_row_to_keep(tmp_path):
-    rung("init", ".", cwd=tmp_path, code=0)
-    rows = [row(f"How do I pay bill number {n} of the month?", f"L{n % 2}") for n in range(30)]
-    lines(tmp_path / "pool.jsonl", [*rows, row("How do I pay bill number 0 of the month?", "L1")])
-    rung("data", "import", "pool.jsonl", cwd=tmp_path, code=0)
+def test_a_contradiction_is_settled_by_naming_the_row_to_keep(contradicted):
     settle = ("data", "fix", "contradictions", "--keep", "r-000031")
-    dry = rung(*settle, "--dry-run", cwd=tmp_path, code=0)
+    dry = rung(*settle, "--dry-run", cwd=contradicted, code=0)
     assert named(dry) == "rung data fix contradictions --keep r-000031"
-    (done,) = json.loads(rung(*settle, "--json", cwd=tmp_path, code=0).stdout)
+    (done,) = json.loads(rung(*settle, "--json", cwd=contradicted, code=0).stdout)
     assert (done["action"], done["rows"]) == ("exclude", ["r-000001"])
-    check = json.loads(rung("data", "check", "--json", cwd=tmp_path).stdout)
+    check = json.loads(rung("data", "check", "--json", cwd=contradicted).stdout)
     assert "contradictions" not in {finding["name"] for finding in check["findings"]}
-    assert "r-000031" in rung("why", "r-000001", cwd=tmp_path, code=0).stdout
-    rung("data", "undo", cwd=tmp_path, code=0)
+    assert "r-000031" in rung("why", "r-000001", cwd=contradicted, code=0).stdout
+    rung("data", "undo", cwd=contradicted, code=0)
     for wrong in (["r-000001", "r-000031"], ["r-000002"]):
         named_rows = [word for each in wrong for word in ("--keep", each)]
-        assert wrong[0] in rung("data", "fix", "contradictions", *named_rows, cwd=tmp_path, code=2).stderr
-    assert "--keep" in rung("data", "fix", "leaks", "--keep", "r-000001", cwd=tmp_path, code=2).stderr
+        assert wrong[0] in rung("data", "fix", "contradictions", *named_rows, cwd=contradicted, code=2).stderr
+    assert "--keep" in rung("data", "fix", "leaks", "--keep", "r-000001", cwd=contradicted, code=2).stderr

@@ -15,11 +15,9 @@ from in_process import rung
 from rows_in_files import lines, row
 
 from curation.example import Example, chat_row
-from curation.split.manifest import SHOWS_NOTHING
 from curation.store import open_store
 from rung.start import FILES, PROMPT_FILE, start_project
 from rung.status.stages import read_status
-from rung.text.power_text import SmallestGain
 from rung.why import answer
 from workspace.errors import RungError
 from workspace.folder import Project
@@ -120,11 +118,6 @@ def test_why_takes_an_answer_with_its_value(tmp_path):
     assert rung("why", "task=chat", cwd=tmp_path).stdout == rung("why", "task", cwd=tmp_path).stdout
 
 
-def test_too_few_is_what_the_freeze_works_out():
-    assert SmallestGain(SHOWS_NOTHING - 1, 0, 0.05, 0.1).smallest_gain is None
-    assert SmallestGain(SHOWS_NOTHING, 0, 0.05, 0.1).smallest_gain is not None
-
-
 def test_the_shared_page_checks_rows_and_shows_them_masked_and_nothing_is_loaded(tmp_path):
     rows = [("Where is my card, ada@bank.example?", "card"), ("Where is my money now", "card"),
             ("Where is my money now", "transfer"), ("<script>alert(1)</script> in a question", "pin")]  # fmt: skip
@@ -143,30 +136,19 @@ def test_the_shared_page_checks_rows_and_shows_them_masked_and_nothing_is_loaded
     assert "answers.toml" in rung("share", cwd=tmp_path, code=2).stderr and not (tmp_path / "share.html").exists()
 
 
-ARMS = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> Path:
-    (tmp_path / "rung.toml").write_text("")
-    path = tmp_path / "evaluations" / "E-001" / "report.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"arms": ARMS, "made_from": {"decision.json": "0" * 64}}))
+def test_a_report_has_words_for_arms_and_steps_and_one_that_somebody_changed_is_told_as_that(tmp_path: Path) -> None:
+    arms = [{"arm": "retrieved", "score": 0.2, "n": 150}, {"arm": "classical", "score": 0.64, "n": 150}]
     advice = {"next_step": "fine_tune", "destination": "rag_and_fine_tune", "made_from": {"rulebook": "1" * 64}}
+    report = tmp_path / "evaluations" / "E-001" / "report.json"
+    report.parent.mkdir(parents=True)
+    (tmp_path / "rung.toml").write_text("")
     (tmp_path / "decision.json").write_text(json.dumps(advice))
-    return path
-
-
-def test_arms_and_steps_have_their_words(report: Path) -> None:
-    told = "\n".join(answer(Project(report.parents[2]), "E-001").lines)
+    report.write_text(json.dumps({"arms": arms, "made_from": {"decision.json": "0" * 64}}))
+    told = "\n".join(answer(Project(tmp_path), "E-001").lines)
     assert re.search("retrieved.*20.0%.*150", told) and re.search("classifier.*64.0%.*150", told)
     assert re.search("fine-tune.*rag", told)
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"arms": [{}]}', '{"arms": [{"arm": ["x"]}]}', '{"arms": 3, "made_from": ["x"]}',
-             '{"arms": [{"arm": "base", "score": "high", "n": 1}], "made_from": {"x": 1}}'],
-)  # fmt: skip
-def test_a_report_that_somebody_changed_is_told_as_that(report: Path, text: str) -> None:
-    report.write_text(text)
-    assert any("! " in line for line in answer(Project(report.parents[2]), "E-001").lines)
+    odd = '{"arms": [{"arm": "base", "score": "high", "n": 1}], "made_from": {"x": 1}}'
+    more = ('{"arms": [{}]}', '{"arms": [{"arm": ["x"]}]}', '{"arms": 3, "made_from": ["x"]}')
+    for text in ("{", "[]", "{}", odd, *more):
+        report.write_text(text)
+        assert any("! " in line for line in answer(Project(tmp_path), "E-001").lines), text

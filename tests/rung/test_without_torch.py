@@ -22,16 +22,14 @@ class Hidden(importlib.machinery.PathFinder):
             return None
         return super().find_spec(name, path, target)
 sys.meta_path = [Hidden if each is importlib.machinery.PathFinder else each for each in sys.meta_path]
-from rung.cli import main
-sys.argv = ["rung", *sys.argv[1:]]
-main()
 """
 """A Python whose path holds no torch: what an installation without the extra is."""
+MAIN = "from rung.cli import main; sys.argv[0] = 'rung'; main()"
 
 
-def ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-P", "-c", WITHOUT, *words]
+def ran(folder: Path, *words: str, code: str = MAIN, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **more}
+    command = [sys.executable, "-P", "-c", WITHOUT + code, *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
 
@@ -47,15 +45,8 @@ def test_what_stands_in_the_way_is_said_before_the_missing_extra(tmp_path: Path)
 
 
 def test_no_weights_are_fetched_that_nothing_could_load(tmp_path: Path) -> None:
-    code = WITHOUT.replace("from rung.cli import main", "from chat.local.load import load").split("sys.argv")[0]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", f"{code}\nload('embedded')"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "RUNG_EMBEDDED_WHEEL": str(tmp_path / "none")},
-    )
+    places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "RUNG_EMBEDDED_WHEEL": str(tmp_path / "none")}
+    done = ran(tmp_path, code="from chat.local.load import load; load('embedded')", **places)
     assert '"train"' in done.stderr
     assert not (tmp_path / "cache").exists()
 
@@ -67,6 +58,7 @@ def test_the_demo_says_at_once_what_it_needs_and_its_size(tmp_path: Path) -> Non
 
 
 RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/dist/rung.whl" }]\n'
+PIPX = '{"main_package": {"package_or_url": ".[web]"}}'
 
 
 @pytest.mark.parametrize(
@@ -76,11 +68,7 @@ RECEIPT = '[tool]\nrequirements = [{ name = "rung", extras = ["web"], path = "/d
         ("uv-receipt.toml", '[tool]\nrequirements = [{ name = "rung" }]\n', 'uv tool install "rung[train]"'),
         ("uv-receipt.toml", "not TOML", 'uv tool install "rung[train]"'),
         ("pipx_metadata.json", "{}", 'pipx install --force "rung[train]"'),
-        (
-            "pipx_metadata.json",
-            '{"main_package": {"package_or_url": ".[web]"}}',
-            'pipx install --force "rung[train,web]"',
-        ),
+        ("pipx_metadata.json", PIPX, 'pipx install --force "rung[train,web]"'),
         ("pyvenv.cfg", "", 'pip install "rung[train]"'),
     ],
 )
