@@ -13,7 +13,7 @@ from workspace.errors import InputError
 from workspace.folder import Project, newest, next_id, oldest_first
 
 
-def test_a_thousandth_version_is_the_newest(tmp_path: Path) -> None:
+def test_the_newest_is_the_one_with_the_highest_number(tmp_path: Path) -> None:
     for name in ("v002", "v999", "v1000", "v010"):
         (tmp_path / "datasets" / name).mkdir(parents=True)
         (tmp_path / "datasets" / name / "manifest.json").write_text("{}")
@@ -21,25 +21,21 @@ def test_a_thousandth_version_is_the_newest(tmp_path: Path) -> None:
     assert next_id(project.datasets, "v") == "v1001"
     found = newest_dataset(project)
     assert found is not None and found.name == "v1000" and found == newest(project.datasets, "manifest.json")
-
-
-def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
-    names = ["E-001", "E-998", "E-999", "E-1000", "E-1001", "E-10000"]
-    paths = [tmp_path / "2" / name / "report.json" for name in names]
-    assert oldest_first(reversed(paths)) == paths
-    plans = [tmp_path / f"P-{n:03d}.toml" for n in (9, 10, 999, 1000)]
-    assert oldest_first(sorted(plans)) == plans
-    odd = [tmp_path / "1²2" / name for name in ("R-1", "R-2")]
-    assert oldest_first(reversed(odd)) == odd, "a project may lie in any folder"
-
-
-def test_runs_stand_in_the_order_in_which_they_began(tmp_path: Path) -> None:
     told = {"plan": "P-001", "plan_sha256": "", "clearance_sha256": "", "dataset": "v001", "base": "x", "steps": 1}
     for name in ("R-999", "R-1000"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         run = RunRecord(id=name, method="lora", state="finished", **told)
         write_artefact(tmp_path / "runs" / name / "run.json", run)
-    assert find_run(Project(tmp_path)).id == "R-1000"
+    assert find_run(project).id == "R-1000"
+
+
+def test_the_oldest_comes_first_by_number(tmp_path: Path) -> None:
+    for paths in (
+        [tmp_path / "2" / f"E-{n}" / "report.json" for n in ("001", 998, 999, 1000, 1001, 10000)],
+        [tmp_path / f"P-{n:03d}.toml" for n in (9, 10, 999, 1000)],
+        [tmp_path / "1²2" / name for name in ("R-1", "R-2")],  # a project may lie in any folder
+    ):
+        assert oldest_first(reversed(paths)) == oldest_first(sorted(paths)) == paths
 
 
 def test_a_file_that_is_no_artefact_is_told_without_a_place_in_it(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,26 +18,16 @@ def usual_handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def ctrl_c() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_the_block_is_finished_and_then_the_interrupt_comes() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_block_is_finished_before_the_interrupt_and_a_second_one_acts_at_once(times: int) -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), held_interrupt():
-        ctrl_c()
-        done.append("the rest of the block")
-    assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_one_acts_at_once() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), held_interrupt():
-        ctrl_c()
-        done.append("after the first")
-        ctrl_c()
-        done.append("never")
-    assert done == ["after the first"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+            done.append("after it")
+        done.append("the end")
+    assert done == (["after it", "the end"] if times == 1 else ["after it"])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_in_another_thread_nothing_changes() -> None:
@@ -53,5 +42,5 @@ def test_in_another_thread_nothing_changes() -> None:
 def test_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with held_interrupt():
-        ctrl_c()
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
