@@ -47,25 +47,12 @@ def test_there_and_back_nothing_is_lost(rung, tmp_path, lines):
     assert json.loads((tmp_path / "same").read_text()) == chosen[0]
 
 
-NAMES = ("amber", "birch", "cedar", "delta", "ember", "flint", "grove", "heath")
-
-
-def begun(rung, lines, pool=4, test=2):
-    assert rung("init", ".").code == 0
-    rows = [row(f"{a} {b} note about the {b} in {a} {n} of {b}", f"L{n % 2}") for n, (a, b) in enumerate(pairs())]
-    lines("pool.jsonl", rows[:pool])
-    lines("test.jsonl", rows[pool : pool + test])
-    assert rung("data", "import", "pool.jsonl").code == 0
-    assert rung("data", "import", "test.jsonl", "--as", "test").code == 0
-
-
-def pairs():
-    return [(a, b) for a in NAMES for b in NAMES if a < b]
-
-
 def test_nothing_leaves_where_the_answer_forbids_it(rung, tmp_path, lines, loopback):
     """A proxy on this machine stands for the world outside: it must not see one request."""
-    begun(rung, lines)
+    assert rung("init", ".").code == 0
+    for role in ("pool", "test"):
+        lines("rows.jsonl", [row(f"{each} note about the {each} of the {role}", each) for each in ("amber", "birch")])
+        assert rung("data", "import", "rows.jsonl", "--as", role).code == 0
     outside = {"HTTP_PROXY": loopback.url, "HTTPS_PROXY": loopback.url, "ALL_PROXY": loopback.url}
     outside |= {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k", "NO_PROXY": ""}
     ask = ("data", "generate", "--count", "1", "--yes", "--json", "--model", "m", "--provider")

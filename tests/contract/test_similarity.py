@@ -11,14 +11,12 @@ from curation.example import chat_row as row
 LONG = "the pump in hall four must be checked every morning before the shift begins and the result goes into the book "
 WORDS = [a + b + c for a in ("bra", "tel", "mor", "sig", "van", "kup") for b in "aeiou" for c in ("ndor", "lik", "st")]
 
-NAMES_OF_OUTPUTS = ("kept", "removed", "pairs", "rejects", "clean")
-
 
 def prose(draw, count):
     return " ".join(draw.choice(WORDS) + str(draw.randrange(90)) * draw.randrange(2) for _ in range(count))
 
 
-def test_which_answers_are_the_same(rung, lines):
+def test_which_answers_are_the_same(rung, tmp_path, lines):
     """One question each; the second row goes exactly where the answers are the same."""
     draw = random.Random(5)
     long = LONG * 2
@@ -35,15 +33,12 @@ def test_which_answers_are_the_same(rung, lines):
         question = prose(draw, 30)
         rows += [row(question, one), row(f" {question.upper()} ", other)]
     lines("in.jsonl", rows)
-    report = rung(
-        "data", "dedup", "in.jsonl", "-o", "out.jsonl", "--removed", "gone", "--pairs", "pairs", "--json"
-    ).json
-    gone = {json.loads(line)["line"] for line in (lines("x", []).parent / "gone").read_text().splitlines()}
+    report = rung("data", "dedup", "in.jsonl", "-o", "out", "--removed", "gone", "--pairs", "pairs", "--json").json
+    gone = {json.loads(line)["line"] for line in (tmp_path / "gone").read_text().splitlines()}
     assert gone == {2 * n for n, (_, _, same) in enumerate(cases, 1) if same}
-    pairs = [json.loads(line) for line in (lines("x", []).parent / "pairs").read_text().splitlines()]
-    assert {p["line"] for p in pairs if p["kind"] == "contradiction"} == {
-        2 * n - 1 for n, (_, _, same) in enumerate(cases, 1) if not same
-    }
+    pairs = [json.loads(line) for line in (tmp_path / "pairs").read_text().splitlines()]
+    apart = {2 * n - 1 for n, (_, _, same) in enumerate(cases, 1) if not same}
+    assert {p["line"] for p in pairs if p["kind"] == "contradiction"} == apart
     assert report["exact"] == len(gone)
     assert report["read"] == report["kept"] + report["exact"] + report["near"]
 
@@ -135,9 +130,10 @@ def test_an_output_that_ends_in_gz_is_packed(rung, tmp_path, lines):
     outputs = ("-o", "kept.gz", "--removed", "removed.gz", "--pairs", "pairs.gz", "--rejects", "rejects.gz")
     assert rung("data", "dedup", "in.jsonl", *outputs).code == 0
     assert rung("data", "leakage", "--train", "train.jsonl", "--test", "test.jsonl", "--clean", "clean.gz").code == 1
-    read = {name: gzip.decompress((tmp_path / f"{name}.gz").read_bytes()) for name in NAMES_OF_OUTPUTS}
-    assert [text.count(b"\n") for text in read.values()] == [1, 1, 0, 1, 1]
-    assert read["kept"].decode() == f"{good}\n"
+    names = ("kept", "removed", "pairs", "rejects", "clean")
+    read = [gzip.decompress((tmp_path / f"{name}.gz").read_bytes()) for name in names]
+    assert [text.count(b"\n") for text in read] == [1, 1, 0, 1, 1]
+    assert read[0].decode() == f"{good}\n"
     assert rung("data", "dedup", "kept.gz", "-o", "again.gz", "--json").json["kept"] == 1
 
 
