@@ -127,8 +127,9 @@ def _shape(config: Config) -> Shape:
 
 def _kv_heads(config: Config, heads: int) -> int:
     if config.family["layout"] == "falcon":
-        new = config.flag("new_decoder_architecture")
-        return config.number("num_kv_heads", heads) if new or not config.flag("multi_query") else 1
+        if config.flag("new_decoder_architecture"):
+            return config.number("num_kv_heads", heads)
+        return 1 if config.flag("multi_query") else heads
     return heads if config.family["layout"] == "gpt2" else config.number("num_key_value_heads", heads)
 
 

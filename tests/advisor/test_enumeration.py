@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import operator
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 
-from advisor.answers import FACTS, consistent
+from advisor.answers import consistent
 from advisor.counterfactual import NearbyAnswers
 from advisor.followup import applies
-from advisor.ladder import PARTS, Engine, LadderVerdict, engine_of
+from advisor.ladder import PARTS, LadderVerdict, engine_of
 from advisor.rulebook import OPTIONS, Rule, derive
 from advisor.rulefiles import load_rulebook
 
 BOOK = load_rulebook()
-ENGINE: Engine = engine_of(BOOK)
+ENGINE = engine_of(BOOK)
 RUNG = {option: place for place, option in enumerate(OPTIONS)}
 TUNED = {"fine_tune", "rag_and_fine_tune"}
 
@@ -40,61 +37,17 @@ GRID: dict[str, tuple[Any, ...]] = {
 """870,912 sets in all; every 197th of them is run, every 13th by `make slow`."""
 STRIDES = pytest.mark.parametrize("stride", [197, pytest.param(13, marks=pytest.mark.slow)])
 STEPS = pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.slow)])
-"""Of the worlds (sets that leave the same conditions open are one) every 61st is run, all of them by `make slow`."""
-
-
-JOINT = ("prompting", "examples", "reviewed_examples")
-"""The answers of these tests that facts are derived from; every other answer satisfies conditions by itself."""
-DERIVED = [key for key in ENGINE.keys if key in JOINT or key not in FACTS]
-
-
-@cache
-def joint(*values: Any) -> int:
-    """The conditions that the answers to JOINT and what is derived from them leave open."""
-    known = {key: value for key, value in zip(JOINT, values, strict=True) if value is not None}
-    facts = {**known, **derive(known)}
-    return functools.reduce(operator.and_, (ENGINE.mask_of(key, facts.get(key)) for key in DERIVED))
-
-
-def worlds(*without: str) -> dict[int, dict[str, Any]]:
-    """The conditions left open by each combination of the grid's other answers (JOINT and `without` apart), with the
-    first combination that leaves them open: the verdict depends on the conditions alone.
-    """
-    free = [key for key in GRID if key not in (*JOINT, *without)]
-    silent = [ENGINE.mask_of(key, None) for key in ENGINE.keys if key not in (*DERIVED, *free, *without)]
-    found: dict[int, dict[str, Any]] = {functools.reduce(operator.and_, silent): {}}
-    for key in free:
-        answers = [(value, ENGINE.mask_of(key, value)) for value in GRID[key]]
-        longer: dict[int, dict[str, Any]] = {}
-        for mask, values in found.items():
-            for value, answer in answers:
-                longer.setdefault(mask & answer, values if value is None else {**values, key: value})
-        found = longer
-    return found
-
-
-@cache
-def outcome(mask: int) -> tuple[int, int]:
-    """The next step and the end for a set of conditions, as places on the ladder."""
-    step, end = ENGINE.verdict(mask).outcome
-    return RUNG[step], RUNG[end]
+"""Of the sets without an answer that the test itself varies every 61st is run, all of them by `make slow`."""
 
 
 def verdict(values: dict[str, Any]) -> LadderVerdict:
-    known = {key: value for key, value in values.items() if value is not None}
-    return ENGINE.verdict(ENGINE.mask({**known, **derive(known)}))
+    return ENGINE.verdict(ENGINE.mask({**values, **derive(values)}))
 
 
-def answer_sets(stride: int) -> Iterator[dict[str, Any]]:
-    keys = list(GRID)
-    for combination in itertools.islice(itertools.product(*GRID.values()), 0, None, stride):
+def answer_sets(stride: int, *without: str) -> Iterator[dict[str, Any]]:
+    keys = [key for key in GRID if key not in without]
+    for combination in itertools.islice(itertools.product(*(GRID[key] for key in keys)), 0, None, stride):
         yield {key: value for key, value in zip(keys, combination, strict=True) if value is not None}
-
-
-def test_worlds_are_those_of_the_engine() -> None:
-    for world, others in list(worlds().items())[::97]:
-        values = {**others, "prompting": "partial", "examples": 30}
-        assert ENGINE.verdict(world & joint("partial", 30, None)) is verdict(values), values
 
 
 def vetoed(values: dict[str, Any], *, now: bool) -> set[str]:
@@ -122,22 +75,17 @@ def test_no_option_is_advised_against_a_veto_and_none_above_one_that_covers_ever
         found, forbidden = verdict(values), vetoed(values, now=False)
         assert found.destination not in forbidden, values
         assert found.next_step not in forbidden | vetoed(values, now=True), values
-        assert_lowest(values, found, forbidden)
+        for option in () if found.kept else OPTIONS[: RUNG[found.destination]]:
+            covers = option not in forbidden and all(covered(option, need, found, forbidden) for need in found.needs)
+            assert not covers, (values, option)
         assert RUNG[found.next_step] <= RUNG[found.destination], values
         if values.get("prompting") == "works" and "failure" not in values and found.kept:
             assert found.outcome == ("prompt", "prompt")
     assert count >= 700_000 // stride
 
 
-def assert_lowest(values: dict[str, Any], found: LadderVerdict, forbidden: set[str]) -> None:
-    """No lower plan that is allowed covers every need that is left (cells read plainly, here again)."""
-    for option in OPTIONS[: RUNG[found.destination]]:
-        if option in forbidden or found.kept:
-            continue
-        assert not all(covered(option, need, found, forbidden) for need in found.needs), (values, option)
-
-
 def covered(option: str, need: Rule, found: LadderVerdict, forbidden: set[str]) -> bool:
+    """Tell whether a plan covers a need: the cells read plainly, here again."""
     for part in PARTS[option]:
         if part == "few_shot" and part in forbidden:
             continue
@@ -153,35 +101,28 @@ def covered(option: str, need: Rule, found: LadderVerdict, forbidden: set[str]) 
 @pytest.mark.parametrize("rung", ["few_shot", "rag", "fine_tuning"])
 @STEPS
 def test_trying_a_rung_and_failing_never_moves_the_next_step_down(rung: str, stride: int) -> None:
-    untried, short = ENGINE.mask_of(rung, "untried"), ENGINE.mask_of(rung, "insufficient")
-    given = list(itertools.product(GRID["prompting"], GRID["examples"]))
-    for world, others in itertools.islice(worlds(rung).items(), 0, None, stride):
-        for prompting, examples in given:
-            mask = world & joint(prompting, examples, None)
-            before, after = outcome(mask & untried), outcome(mask & short)
-            assert after[0] >= before[0], (others, prompting, examples)
+    for values in answer_sets(stride, rung):
+        before, after = (verdict({**values, rung: how}).next_step for how in ("untried", "insufficient"))
+        assert RUNG[after] >= RUNG[before], values
 
 
 @STEPS
 def test_more_work_on_the_prompt_without_reaching_the_goal_never_moves_the_next_step_down(stride: int) -> None:
     efforts = ("untried", "weak_effort", "partial", "insufficient")
-    for world, others in itertools.islice(worlds().items(), 0, None, stride):
-        for examples in GRID["examples"]:
-            steps = [outcome(world & joint(how, examples, None))[0] for how in efforts]
-            assert steps == sorted(steps), (others, examples)
+    for values in answer_sets(stride, "prompting"):
+        steps = [RUNG[verdict({**values, "prompting": how}).next_step] for how in efforts]
+        assert steps == sorted(steps), values
 
 
 @STEPS
 def test_more_reviewed_data_never_lowers_the_standing_of_fine_tuning(stride: int) -> None:
-    tuned = RUNG["fine_tune"]
-    for world, others in itertools.islice(worlds().items(), 0, None, stride):
-        for prompting in GRID["prompting"]:
-            before = (False, False)
-            for reviewed in (0, 30, 60, 200, 700, 1500, 20_000):
-                step, end = outcome(world & joint(prompting, 20_000, reviewed))
-                now = (end >= tuned, step >= tuned)
-                assert now >= before, (others, prompting, reviewed)
-                before = now
+    for values in answer_sets(stride, "examples"):
+        before = (False, False)
+        for reviewed in (0, 30, 60, 200, 700, 1500, 20_000):
+            found = verdict({**values, "examples": 20_000, "reviewed_examples": reviewed})
+            now = (RUNG[found.destination] >= RUNG["fine_tune"], RUNG[found.next_step] >= RUNG["fine_tune"])
+            assert now >= before, (values, reviewed)
+            before = now
 
 
 @STRIDES
