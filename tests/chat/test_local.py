@@ -1,18 +1,25 @@
-"""The engine against transformers' own generate and forward pass, on the embedded model."""
+"""The engine: free answers are those of transformers' own generate, held ones fit, and thinking has room of its own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+from families import chain
 from later import torch
 from llamas import make_llama
 
 from chat.local.decode import plain_generate
-from chat.local.load import load
+from chat.local.held import guide_of
+from chat.local.load import Loaded, load
 from chat.local.model import LocalModel
+from chat.local.offline import quiet_transformers
 from chat.local.prompt import shared_prefix
 from chat.protocols import Ask
+from chat.thinking import spoken
 from workspace.errors import RungError
 
 CODES = ("E10 eye", "E10 eye both", "E10 eye left", "E11 kidney none", "E11 nerve none", "E09 none none")
@@ -52,7 +59,7 @@ def test_shared_prefix_leaves_every_prompt_a_token() -> None:
 
 
 @pytest.mark.parametrize("kind", ["lora", "prompt"])
-def test_an_adapter_changes_the_answers_and_stays_identical(small: Path, tmp_path: Path, kind: str) -> None:
+def test_an_adapter_changes_the_answers_and_stays_identical(tiny: Path, tmp_path: Path, kind: str) -> None:
     """A random adapter of each family, saved as training saves it."""
     from peft import LoraConfig, PromptTuningConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -62,9 +69,9 @@ def test_an_adapter_changes_the_answers_and_stays_identical(small: Path, tmp_pat
         "lora": LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"),
         "prompt": PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
     }[kind]
-    get_peft_model(AutoModelForCausalLM.from_pretrained(small), made).save_pretrained(str(tmp_path))
+    get_peft_model(AutoModelForCausalLM.from_pretrained(tiny), made).save_pretrained(str(tmp_path))
     plain, tuned = (
-        LocalModel(load(str(small), adapter=adapter, threads=1), checks=tmp_path / "checks.json")
+        LocalModel(load(str(tiny), adapter=adapter, threads=1), checks=tmp_path / "checks.json")
         for adapter in (None, tmp_path)
     )
     asks = [ask("PDR OD in type 1 DM", max_tokens=5), ask("DM2", max_tokens=5)]
@@ -78,12 +85,12 @@ def test_an_adapter_changes_the_answers_and_stays_identical(small: Path, tmp_pat
         assert reply.stopped == "choice" and reply.text in one.choices
 
 
-def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(small: Path) -> None:
+def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(tiny: Path) -> None:
     with pytest.raises(RungError) as refused:
         load("./models/mine")
     assert refused.value.where == "rung.toml"
     with pytest.raises(RungError, match=r"adapter_model\.safetensors"):
-        load(str(small), adapter=Path("/nowhere"))
+        load(str(tiny), adapter=Path("/nowhere"))
 
 
 def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:
@@ -96,3 +103,138 @@ def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:
 
     first = trained("R-001", 1)
     assert trained("R-002", 2) != first == trained("R-003", 1)
+
+
+SHAPE = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "string", "enum": ["E10", 'E1"1', "Ü"]},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+        "parts": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
+        "note": {"type": ["string", "null"], "maxLength": 4},
+    },
+    "required": ["code", "count"],
+    "additionalProperties": False,
+}
+ASKED = ({"role": "user", "content": "Give the code and the count for: two eyes, type 1."},)
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    return LocalModel(load(str(tiny), threads=1), batch=4, checks=tmp_path_factory.mktemp("held") / "checks.json")
+
+
+def held(shape: object, tokens: int = 48) -> Ask:
+    return Ask(ASKED, tokens, meta={"shape": shape})
+
+
+def test_a_small_model_answers_what_fits_beside_a_free_answer_and_one_that_is_cut(model: LocalModel) -> None:
+    array = {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3}
+    shapes: list[Any] = [SHAPE, {"enum": ["Ü", [1.5]]}, array]
+    free = Ask(ASKED, 12)
+    alone = model.answer([free])[0].text
+    *fitting, beside, cut = model.answer([*map(held, shapes), free, held(SHAPE, 6)])
+    for shape, reply in zip(shapes, fitting, strict=True):
+        assert reply.stopped == "end", shape
+        jsonschema.validate(json.loads(reply.text), shape)
+    assert beside.text == alone and cut.stopped == "length"
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        json.loads(cut.text)
+
+
+def test_a_schema_that_cannot_be_followed_leaves_any_json(model: LocalModel) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(2000):
+        deep = {"items": deep}
+    odd: list[Any] = [
+        {"type": "string", "pattern": "^(?=a)b"},
+        {"enum": []},
+        {"type": "number", "maximum": float("1e999")},
+        {"enum": ["a", "\ud83d"]},
+        {"const": 10**400},
+        {"$ref": "#"},
+        deep,
+    ]
+    for reply in model.answer([held(shape, 8) for shape in odd]):
+        assert reply.text[0] in '{["-0123456789tfn' and reply.stopped in ("end", "length")
+
+
+def test_a_tokenizer_without_a_fast_form_is_refused_in_words() -> None:
+    with pytest.raises(RungError) as refused:
+        guide_of(object(), frozenset({2}))
+    assert "tokenizer.json" in refused.value.hint
+
+
+TEMPLATE = (
+    "{%- for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{%- if add_generation_prompt %}<|im_start|>assistant\n{% if OPEN %}<think>\n{% endif %}"
+    "{%- if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+"""As Qwen's: with `OPEN` the prompt opens the thinking (Qwen 3.5), without it the model does (Qwen 3)."""
+WAYS = {"prompt": "(enable_thinking is not defined or enable_thinking)", "model": "false"}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def both(request, embedded) -> list[Loaded]:
+    """A model that thinks one word, and one that thinks without end; both answer `alpha` behind closed thinking."""
+    words = quiet_transformers().AutoTokenizer.from_pretrained(str(embedded))
+    words.add_tokens(["<think>", "</think>", "<hm>", "<alpha>", "<beta>"])
+    words.chat_template = TEMPLATE.replace("OPEN", WAYS[request.param])
+    newline, blank = (words.convert_ids_to_tokens(words.encode(text))[-1] for text in ("\n", "\n\n"))
+    begun = [(newline, "<hm>")] if request.param == "prompt" else [(newline, "<think>"), ("<think>", "<hm>")]
+    ending = [("</think>", blank), (blank, "<alpha>"), ("<alpha>", "<|im_end|>")]
+    return [chain(words, [*begun, ("<hm>", more), *ending]) for more in ("</think>", "<hm>")]
+
+
+def briefly(question: str, **other: Any) -> Ask:
+    return Ask(({"role": "user", "content": question},), 3, **other)
+
+
+def models(both: list[Loaded], tmp_path) -> list[LocalModel]:
+    return [LocalModel(loaded, checks=tmp_path / f"{n}") for n, loaded in enumerate(both)]
+
+
+def test_the_answer_is_what_follows_the_thinking(both: list[Loaded], tmp_path):
+    short, endless = models(both, tmp_path)
+    meta = {"thinking_tokens": 18}
+    replies = short.answer([briefly("one", meta=meta), briefly("two, longer")])
+    assert [(reply.text, reply.stopped) for reply in replies] == [("<alpha>", "end")] * 2 and short.thinks
+    assert replies[0].output_tokens > 3, "thinking is counted"
+    (cut,) = endless.answer([briefly("one", meta=meta)])
+    assert (cut.text, cut.stopped, cut.output_tokens) == ("", "length", 21), "cut while it thought: no answer"
+
+
+def test_a_held_answer_is_thought_about_first(both: list[Loaded], tmp_path):
+    meta = {"thinking_tokens": 18}
+    for model, least in zip(models(both, tmp_path), (3, 18), strict=True):
+        (reply,) = model.answer([briefly("one", choices=("<beta>", "<alpha>"), meta=meta)])
+        assert (reply.text, reply.stopped) == ("<alpha>", "choice"), "thinking without end is closed for it"
+        assert least <= reply.output_tokens <= least + 8
+        assert reply.input_tokens == model.answer([briefly("one", meta=meta)])[0].input_tokens
+
+
+def test_thinking_is_switched_by_a_setting(both: list[Loaded], tmp_path):
+    folder = tmp_path / "m"
+    both[1].model.save_pretrained(str(folder))
+    both[1].tokenizer.save_pretrained(str(folder))
+    off = LocalModel(load(str(folder), enable_thinking=False), checks=tmp_path / "checks")
+    assert off.answer([briefly("one")])[0].text == "<alpha>"
+    names = {load(str(folder), enable_thinking=way).name for way in (None, True, False)}
+    assert len(names) == 3, "kept answers of one are none of another"
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("pay_bill", "pay_bill"),
+        ("<think>\nIs it?\n</think>\n\npay_bill", "pay_bill"),
+        ("Is it?\n</think>\n\npay_bill", "pay_bill"),
+        ("<think>\nIs it", ""),
+        ("<think></think>", ""),
+        ("<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>pay_bill", "pay_bill"),
+        ("1 < 2 and <thinking> is a word", "1 < 2 and <thinking> is a word"),
+        (json.dumps({"a": "<b>"}), '{"a": "<b>"}'),
+    ],
+)
+def test_what_is_thought_is_no_part_of_the_answer(reply, answer):
+    assert spoken(reply) == answer

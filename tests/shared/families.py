@@ -20,14 +20,12 @@ SIZES = {
     r"\w*adapter_((in|out)_dim|input_size)": 64,
     r"(\w*_)?(intermediate|ffn_hidden|ffn)_(size|dim)|n_inner|d_ff|dim_ff|ff_dim|intermediate_size_mlp|dff": 96,
     r"(\w*_)?(attention_)?heads|n_heads?": 4,
-    r"(\w*_)?num_key_value_heads|num_kv_heads|linear_num_key_heads": 2,
     r"qk_head_dim|global_head_dim": 32,
     r"(\w*_)?(head_dim|d_head)|kv_channels|dim_head|d_kv|(\w*_)?rank|\w*_d_state|(ssm_)?state_size": 16,
     r"num_(local_|routed_)?experts|n_routed_experts|moe_num_experts": 4,
     r"num_experts_per_tok(en)?|moe_k|moe_top_?k|top_k_experts": 2,
     r"(\w*_)?sliding_window(_size)?|attention_window|window_size|attention_chunk_size": WINDOW,
-    r"n_groups?|num_expert_group|topk_group|n_shared_experts|num_shared_experts|first_k_dense_replace": 1,
-    r"mamba_n_groups|num_kv_shared_layers": 1,
+    r"n_groups?|num_expert_group|topk_group|(n|num)_shared_experts|first_k_dense_replace|num_kv_shared_layers": 1,
     r"max_position_embeddings|n_positions|max_seq_len|model_max_length|max_sequence_length|n_ctx": 2048,
     r"bos_token_id|decoder_start_token_id": 1,
     r"eos_token_id|pad_token_id": 2,
@@ -37,10 +35,9 @@ SIZES = {
 FILLED = r"(\w+_)?head_dim|(\w+_)?num_key_value_heads|n_(routed|shared)_experts|num_experts_per_tok|\w+_token_id"
 """Names that get their number where the class leaves them empty."""
 ZAMBA = {"attention_hidden_size": 128, "attention_head_dim": 32}
-MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_expand": 2}
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 OWN: dict[str, dict[str, Any]] = {
-    "bamba": {**MAMBA, "attn_layer_indices": [3]},
+    "bamba": {"mamba_n_heads": 8, "attn_layer_indices": [3]},
     "cohere_compass_text": {"rope_parameters": {"full_attention": {**ROPE, "mrope_section": [4, 2, 2]}}},
     "dbrx": {"attn_config": {"rope_theta": 10000.0, "kv_n_heads": 2, "clip_qkv": 8.0}},
     "dory": {
@@ -51,23 +48,22 @@ OWN: dict[str, dict[str, Any]] = {
         "n_output_layers": 2,
     },
     "emu3": {"vocabulary_map": {"<image>": 5, "<|extra_200|>": 6}},
-    "falcon_h1": {**MAMBA, "mamba_d_ssm": 128},
+    "falcon_h1": {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_ssm": 128},
     "gemma3n_text": {"num_kv_shared_layers": 0},
-    "granitemoehybrid": {**MAMBA, "layer_types": ["mamba"] * 3 + ["attention"]},
+    "granitemoehybrid": {"mamba_n_heads": 8, "layer_types": ["mamba"] * 3 + ["attention"]},
     "jamba": {"attn_layer_period": 4, "attn_layer_offset": 3, "use_mamba_kernels": False},
     "lfm2": {"layer_types": ["conv", "full_attention"] * 2},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
     "mamba2": {"num_heads": 8},
-    "mimo_v2_flash": {"num_attention_heads": 8, "num_key_value_heads": 4},
+    "mimo_v2_flash": {"num_attention_heads": 8},
     "nemotron_h": {"layer_types": ["mamba", "mlp", "attention", "mlp"], "mamba_num_heads": 8},
     "qwen4_exp_text": {
         "indexer_n_heads": 4,
         "indexer_kv_heads": 1,
-        "indexer_head_dim": 16,
         "indexer_budget": 32,
         "indexer_compress_ratio": 4,
     },
-    "reformer": {"is_decoder": True, "axial_pos_embds": False, "attn_layers": ["local", "lsh"] * 2},
+    "reformer": {"is_decoder": True, "axial_pos_embds": False},
     "rwkv": {"attention_hidden_size": 64},
     "zamba": {
         "layers_block_type": ["linear_attention", "hybrid"] * 2,
@@ -78,7 +74,6 @@ OWN: dict[str, dict[str, Any]] = {
     "zamba2": {
         "layers_block_type": ["linear_attention", "hybrid"] * 2,
         "n_mamba_heads": 8,
-        "mamba_ngroups": 1,
         "mamba_headdim": 16,
         **ZAMBA,
     },

@@ -1,4 +1,4 @@
-"""Gemini, Azure OpenAI and Bedrock by the routes that docs/models.md names: a server that answers as each publishes.
+"""Servers by OpenAI's protocol: Gemini, Azure OpenAI and Bedrock as docs/models.md names them, and any by its address.
 
 Gemini: https://ai.google.dev/gemini-api/docs/openai; its errors are a list, its usage leaves thinking out of
 `completion_tokens`. Azure: https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter. Bedrock:
@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hosted_replies import HELLO, QUICK, completion
+from hosted_replies import HELLO, QUICK, client, completion, failure
 
 from chat.compatible import Compatible
+from chat.endpoint import Endpoint
 from chat.hosted import CallOptions
-from chat.protocols import Ask, ChatError
+from chat.open import host_of
+from chat.protocols import Ask
+from workspace.errors import RungError
+from workspace.settings import ModelSettings
 
 SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
-CHOICES = Ask(HELLO.turns, 16, choices=("card", "pin"))
 
 
 def answer(text, model, usage, **choice):
@@ -80,12 +83,11 @@ def test_a_provider_is_read_by_its_compatible_route(loopback, monkeypatch, route
     options = CallOptions(patience=QUICK, timeout=10.0)
     model = Compatible(route.model, base_url=loopback.url + route.path, options=options)
     loopback.say(route.limit, (200, route.good), (400, route.refusal))
-    (reply,) = model.answer([CHOICES])
+    (reply,) = model.answer([Ask(HELLO.turns, 16, choices=("card", "pin"))])
     assert (reply.text, reply.stopped) == ("card", "choice")
     assert (reply.input_tokens, reply.output_tokens) == (21, 66), "thinking is billed as output"
-    with pytest.raises(ChatError) as refused:
-        model.answer([HELLO])
-    assert refused.value.kind == "request" and route.says in refused.value.message
+    refused = failure(model)
+    assert refused.kind == "request" and route.says in refused.message
     _, path, headers, body = loopback.requests[0]
     assert path == route.path.rstrip("/") + "/chat/completions" and body["model"] == route.model
     assert headers["authorization"] == "Bearer key-of-the-provider"
@@ -95,8 +97,7 @@ def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback):
     """A prompt may ask for `<reasoning>`; only gpt-oss on Bedrock thinks in it."""
     asked = "<reasoning>2 and 2</reasoning><answer>4</answer>"
     loopback.say((200, completion(asked)))
-    model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
-    assert model.answer([HELLO])[0].text == asked
+    assert client("openai", loopback.url).answer([HELLO])[0].text == asked
 
 
 @pytest.mark.usefixtures("keys")
@@ -110,13 +111,94 @@ def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback):
 )
 def test_a_parameter_is_left_out_as_each_refuses_it(loopback, said):
     loopback.say(lambda _, asked: (400, said) if "seed" in asked[3] else (200, completion()))
-    model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
+    model = client("openai", loopback.url)
     assert model.answer([HELLO])[0].text == "Hello." and model.refused == {"seed"}
 
 
 def test_a_wait_in_the_body_is_kept_as_one_in_a_header(loopback):
     loopback.say(ROUTES["gemini"].limit)
-    model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
-    with pytest.raises(ChatError) as limited:
-        model.answer([HELLO])
-    assert limited.value.kind == "rate" and limited.value.wait == 0.3 and "Quota exceeded." in limited.value.message
+    limited = failure(client("openai", loopback.url))
+    assert limited.kind == "rate" and limited.wait == 0.3 and "Quota exceeded." in limited.message
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("localhost:8000", "localhost:8000"),
+        ("http://[::1", "http://[::1"),
+        ("http://x:port/v1", "http://x:port/v1"),
+        ("http://x:0", "http://x:0"),
+        ("ftp://sam:secret@gpu.example/v1", "ftp://gpu.example/v1"),
+        ("https:sam:secret@gpu.example", "gpu.example"),
+        ("sam:se/c?ret#@gpu.example:8000", "gpu.example:8000"),
+        ("http://sam:secret@", "http://"),
+        ("http://sam:se/cret@gpu.example:99999", "http://gpu.example:99999"),
+    ],
+)
+def test_what_is_no_address_is_told_without_its_password(address, shown):
+    named = ModelSettings(base="m", provider="openai", base_url=address)
+    for make in (lambda: Endpoint(address), lambda: Compatible("m", base_url=address), lambda: host_of(named)):
+        with pytest.raises(RungError) as told:
+            make()
+        assert told.value.found == shown and "secret" not in str(told.value.as_json()) and "ret@" not in str(told.value)
+
+
+def test_name_and_password_of_an_address_are_told_nowhere():
+    address = "http://sam:secret@gpu.example:8000/v1"
+    named = ModelSettings(base="m", provider="openai", base_url=address)
+    endpoint, model = Endpoint(address + "?x=1"), Compatible("m", base_url=address)
+    assert endpoint.host == model.host == host_of(named) == "gpu.example:8000"
+    assert endpoint.root == "http://gpu.example:8000" and model.name == "m (gpu.example:8000)"
+
+
+def test_an_answer_with_and_without_counts(loopback):
+    loopback.say((200, completion()), (200, completion() | {"usage": None}))
+    counted, bare = (Endpoint(loopback.url, "m").answer(HELLO.turns, 8) for _ in range(2))
+    assert (counted.text, counted.input_tokens, counted.output_tokens, counted.stopped) == ("Hello.", 11, 3, "end")
+    assert bare.input_tokens == bare.output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        completion() | {"choices": []},
+        completion() | {"choices": [{"message": None}]},
+        completion() | {"choices": "none"},
+        completion() | {"usage": ["many"]},
+        completion() | {"usage": {"prompt_tokens": "many"}},
+        "[" * 100_000,
+        "<html>",
+        "[]",
+    ],
+    ids=["empty", "no choice", "no message", "text", "list", "words", "deep", "html", "array"],
+)
+def test_what_is_no_completion_is_one_sentence(loopback, body):
+    loopback.say((200, body))
+    with pytest.raises(RungError, match=r"127\.0\.0\.1"):
+        Endpoint(loopback.url, "m").answer(HELLO.turns, 8)
+
+
+@pytest.mark.parametrize("body", [{}, {"data": []}, {"data": [{}]}, {"data": {"id": "m"}}, {"data": ["m"]}])
+def test_a_server_that_lists_no_model(loopback, body):
+    loopback.say((200, body))
+    with pytest.raises(RungError) as refused:
+        Endpoint(loopback.url).answer(HELLO.turns, 8)
+    assert refused.value.where == loopback.url.removeprefix("http://")
+
+
+def test_an_answer_that_breaks_off(loopback, torn):
+    loopback.say(torn)
+    with pytest.raises(RungError, match="no answer"):
+        Endpoint(loopback.url, "m").answer(HELLO.turns, 8)
+
+
+@pytest.mark.parametrize("ending", ["", "\r", "\n"])
+def test_a_key_is_told_nowhere(loopback, monkeypatch, ending):
+    key = "sk-of-the-team-123"
+    monkeypatch.setenv("RUNG_API_KEY", key + ending)
+    loopback.say((401, {"error": f"Bearer {key} is not known"}))
+    with pytest.raises(RungError, match=r"401: .*\[KEY\]") as told:
+        Endpoint(loopback.url, "m", keyed=True).answer(HELLO.turns, 8)
+    assert key not in told.value.message
+    assert loopback.requests[0][2]["authorization"] == f"Bearer {key}"
