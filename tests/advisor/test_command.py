@@ -56,13 +56,10 @@ def test_advice_that_differs_in_its_day_alone_leaves_the_written_one_as_it_is(pr
     assert json.loads(file.read_text())["next_step"]
 
 
-def test_what_if_says_what_would_change_and_writes_nothing(project: Path) -> None:
+def test_what_if_says_what_would_change_and_writes_nothing_and_save_writes_the_answers(project: Path) -> None:
     done = rung("advise", "--what-if", "few_shot=insufficient", "--what-if", "examples=3000", "--json", cwd=project)
     assert json.loads(done.stdout)["decision"]["next_step"] == "fine_tune"
     assert not (project / "decision.json").exists()
-
-
-def test_save_writes_the_answers_into_the_project(project: Path) -> None:
     rung("advise", "--answers", "-", "--save", cwd=project, stdin='prompting = "works"\n')
     assert (project / "answers.toml").read_text() == 'prompting = "works"\n'
     assert json.loads((project / "decision.json").read_text())["action"]["name"] == "keep"

@@ -15,15 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "source-claims.md"
 HOLDS = {"yes": "holds", "partly": "holds in part", "no": "does not hold"}
 RULE = r"\{?([a-z]+(?:-[a-z0-9]+)+)\}?"
-HEAD = """# The source text's claims, and Rung's rules
-
-```console
-$ rung why own-facts      # a rule of this page, with its conditions and sources
-```
-
-This project started from one text (`module-4` in rules/sources.toml). The tables list its numbers and claims, each with
-Rung's rule or figure. If newer evidence disagrees, it decides; the text's figure stays here and in the rules' `was`.
-"""
 
 
 def claims() -> list[dict[str, Any]]:
@@ -42,7 +33,8 @@ def filled(text: str, book: Rulebook) -> str:
 def page() -> str:
     book, rows = load_rulebook(), claims()
     counts = {state: sum(row["holds"] == state for row in rows) for state in HOLDS}
-    lines = [HEAD, f"{len(rows)} claims: " + ", ".join(f"{counts[s]} {words}" for s, words in HOLDS.items()) + "."]
+    head = re.split(r"^\d+ claims: ", PAGE.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [f"{head}{len(rows)} claims: " + ", ".join(f"{counts[s]} {words}" for s, words in HOLDS.items()) + "."]
     section = ""
     for row in rows:
         assert set(row["source"]) <= book.sources.keys() and (row["because"] or row["holds"] == "yes"), row

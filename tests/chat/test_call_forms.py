@@ -53,20 +53,16 @@ def plan():
 
 
 @pytest.fixture
-def base(plan):
-    return plan.tokenizer
+def with_template(plan, monkeypatch):
+    """The embedded model's tokenizer with this chat template, or with the one of a family, as trl has it."""
 
-
-@pytest.fixture
-def with_template(base, monkeypatch):
-    """The embedded model's tokenizer with the chat template of another family, as trl has it."""
-    trl = pytest.importorskip("trl")
-
-    def make(name):
-        if name != "own":
-            file = Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja"
-            monkeypatch.setattr(base, "chat_template", file.read_text(encoding="utf-8"))
-        return base
+    def make(template):
+        if template in {*READ, *DROPPED} - {"own"}:
+            file = Path(pytest.importorskip("trl").__file__).parent / "chat_templates" / f"{template}.jinja"
+            template = file.read_text(encoding="utf-8")
+        if template != "own":
+            monkeypatch.setattr(plan.tokenizer, "chat_template", template)
+        return plan.tokenizer
 
     return make
 
@@ -98,21 +94,19 @@ def test_a_template_that_drops_the_call_is_refused_in_one_sentence(with_template
     assert is_read(tokenizer, tokenizer.decode)
 
 
-def test_a_template_that_crashes_on_calls_is_refused_in_one_sentence(base, monkeypatch):
-    monkeypatch.setattr(base, "chat_template", "{{ messages[1].tool_calls[0].nothing.at_all }}")
+def test_a_template_that_crashes_on_calls_is_refused_in_one_sentence(with_template):
     with pytest.raises(RungError) as told:
-        tokenise(base, 1, row({"city": "Dublin"}), None)
+        tokenise(with_template("{{ messages[1].tool_calls[0].nothing.at_all }}"), 1, row({"city": "Dublin"}), None)
     assert "chat template" in told.value.message
 
 
-def test_a_template_made_for_texts_of_json_gets_them(base, monkeypatch):
-    template = (
+def test_a_template_made_for_texts_of_json_gets_them(with_template):
+    tokenizer = with_template(
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}"
         "({{ c.function.arguments }}){% endfor %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
     )
-    monkeypatch.setattr(base, "chat_template", template)
-    tokens = tokenise(base, 1, row({"city": "Dublin"}), None)
-    assert base.decode(tokens.ids).endswith('<assistant>get_weather({"city": "Dublin"})')
+    tokens = tokenise(tokenizer, 1, row({"city": "Dublin"}), None)
+    assert tokenizer.decode(tokens.ids).endswith('<assistant>get_weather({"city": "Dublin"})')
 
 
 @pytest.mark.parametrize("special", [False, True])

@@ -27,17 +27,13 @@ REACHING = ("{{ ().__class__.__base__.__subclasses__() }}", "{{ messages.__init_
 
 
 @pytest.fixture
-def folder(embedded: Path, tmp_path: Path) -> Any:
-    """`folder(template)`: the embedded model under another chat template."""
+def folder(tiny: Path, tmp_path: Path) -> Any:
+    """`folder(template)`: the tiny model under another chat template."""
 
     def make(template: str) -> str:
-        for file in embedded.iterdir():
-            if file.suffix == ".safetensors":
-                (tmp_path / file.name).symlink_to(file)
-            elif file.is_file():
-                shutil.copy(file, tmp_path)
-        (tmp_path / "chat_template.jinja").write_text(template)
-        return str(tmp_path)
+        made = shutil.copytree(tiny, tmp_path / "model")
+        (made / "chat_template.jinja").write_text(template)
+        return str(made)
 
     return make
 
