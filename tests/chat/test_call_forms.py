@@ -127,15 +127,10 @@ LINE = '[{"name": "get_weather", "arguments": {"city": "Dublin", "days": 3}}]'
 @pytest.mark.parametrize(
     ("written", "answer"),
     [
-        ('<tool_call>\n{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}\n</tool_call>', LINE),
-        ('{"name": "get_weather", "parameters": {"days": 3, "city": "Dublin"}}', LINE),
-        ('[{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}]', LINE),
         ('[TOOL_CALLS] [{"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}]', LINE),
         ("I look.\n" + XML + "</function>\n</tool_call>", f"I look.\n{LINE}"),
         ('I look. {"name": "get_weather", "arguments": {"days": 3, "city": "Dublin"}}', f"I look.\n{LINE}"),
         ('<tool_call>\n{"name": "get_weather", "argum', '<tool_call>\n{"name": "get_weather", "argum'),
-        ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Dublin</arg_value>\n<arg_key>days</arg_key>\n"
-         "<arg_value>3</arg_value>\n</tool_call>", LINE),
         ("I look.<|tool_call_start|>[get_weather(city='Dublin', days=3)]<|tool_call_end|>", f"I look.\n{LINE}"),
         ("<|tool_call_start|>[get_weather(open('/etc/passwd'))]<|tool_call_end|>",
          "<|tool_call_start|>[get_weather(open('/etc/passwd'))]<|tool_call_end|>"),
