@@ -1,24 +1,40 @@
 """SIGKILL at seeded moments of each command: the project opens, nothing is half, the same command ends the work.
 
-A moment is an event that the command itself brings about (a file opened to write, made, renamed, removed; a
-statement given to SQLite), so that a busy machine changes nothing. Training, evaluating and releasing weights:
-tests/training/test_killed.py.
+Of an upgrade of the database the schema is the old one or the new one, and nothing is lost. A moment is an event that
+the command itself brings about (a file opened to write, made, renamed, removed; a statement that a database is given),
+so that a busy machine changes nothing. Training, evaluating and releasing weights: tests/training/test_killed.py.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import first_schema
 from killing import KILLED, assert_ended, assert_sound, moments, standing
+from sqlalchemy import create_engine, text
 from warm import warm
 from works import HOSTED, WORKS, answer
 
+from curation.store.engine import HEAD
+from workspace.folder import Project
 
-def kill(name: str, count: int, stages: Any, url: str, room: Path) -> None:
-    work = WORKS[name]
+FEW = {"import": 3, "dedup": 2, "generate": 2, "review": 2, "freeze": 3, "evaluate": 1, "release": 1}
+MANY = {**dict.fromkeys(FEW, 25), "freeze": 0}
+"""At how many moments; 0: at each."""
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [*FEW.items(), *(pytest.param(*each, marks=pytest.mark.slow) for each in MANY.items())]
+)
+def test_killed_it_goes_on(name: str, count: int, stages: Any, loopback: Any, tmp_path: Path) -> None:
+    work, url, room = WORKS[name], loopback.say(answer).url + "/v1", tmp_path
     env = {**HOSTED, "RUNG_MODEL__BASE_URL": url}
     before = stages(work.stage, url)
     shutil.copytree(before, room / "whole")
@@ -27,7 +43,7 @@ def kill(name: str, count: int, stages: Any, url: str, room: Path) -> None:
     whole = warm(*work.words, at=room / "whole", **env)
     assert whole.code == work.again, whole.err
     wanted = standing(room / "whole")
-    for moment in moments(whole.events, count, name):
+    for moment in moments(whole.events, count or whole.events, name):
         root = room / f"at{moment}"
         shutil.copytree(before, root)
         killed = warm(*work.words, at=root, kill_at=moment, **env)
@@ -38,6 +54,7 @@ def kill(name: str, count: int, stages: Any, url: str, room: Path) -> None:
         assert again.code == work.again, (moment, again.err)
         assert standing(root) == wanted, moment
         assert_ended(root)
+        assert not (root / "datasets" / ".tmp").exists()
         shutil.rmtree(root)
 
 
@@ -48,15 +65,87 @@ def kept(before: dict[str, Any], after: dict[str, Any]) -> None:
     assert before["versions"].items() <= after["versions"].items()
 
 
-FEW = {"import": 3, "dedup": 2, "generate": 2, "review": 2, "freeze": 3, "evaluate": 1, "release": 1}
+KEPT = (
+    "SELECT id, row_id, reviewer_id, verdict, payload, reason, at FROM decisions ORDER BY id",
+    "SELECT id, role, payload, original FROM rows ORDER BY id",
+    "SELECT id, name, kind FROM reviewers ORDER BY id",
+    "SELECT id, at, actor, kind, ref, detail FROM events WHERE kind <> 'sample' ORDER BY id",
+)
+LOOK = ("review", "status", "--json")
+"""Draws the samples, too, each with a line in the log."""
 
 
-@pytest.mark.parametrize("name", FEW)
-def test_killed_it_goes_on(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    kill(name, FEW[name], stages, loopback.say(answer).url + "/v1", tmp_path)
+def found(connection: Any) -> tuple[str, list[Any]]:
+    """The revision, and what people did."""
+
+    def ask(words: str) -> list[Any]:
+        return [tuple(line) for line in connection.execute(words)]
+
+    return ask("SELECT version_num FROM alembic_version")[0][0], [ask(words) for words in KEPT]
+
+
+def in_file(path: Path) -> tuple[str, list[Any]]:
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return found(connection)
+
+
+def in_server(url: str) -> tuple[str, list[Any]]:
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        state = found(type("Asked", (), {"execute": lambda _, words: connection.execute(text(words))})())
+    engine.dispose()
+    return state
+
+
+def stood_after(count: int, room: Path, server: Callable[[], str] | None = None) -> set[str]:
+    """Kill the upgrade of a file, or on a server, at so many moments; the revisions that stood there afterwards."""
+
+    def old(name: str) -> tuple[Path, Callable[[], tuple[str, list[Any]]]]:
+        """A project whose database has the first schema, and how to look at it."""
+        root = room / name
+        root.mkdir()
+        url = server() if server else ""
+        (root / "rung.toml").write_text(f'[store]\nurl = "{url}"\n' if url else "")
+        first_schema(Project(root), url)
+        return root, lambda: in_server(url) if url else in_file(Project(root).database_file)
+
+    def states_of(root: Path) -> tuple[object, int]:
+        """How many rows stand in which state, as the command says that upgrades what is older, and its events."""
+        done = warm(*LOOK, at=root)
+        assert done.code == 0, done.err
+        return json.loads(done.out)["states"], done.events
+
+    whole, look = old("whole")
+    revision, kept = look()
+    assert revision == "0001" and kept[0]
+    states, events = states_of(whole)
+    assert look() == (HEAD, kept)
+    stood = set()
+    for moment in moments(events, count, "upgrade"):
+        root, look = old(f"at{moment}")
+        assert warm(*LOOK, at=root, kill_at=moment).code == KILLED
+        revision, after = look()
+        assert revision in ("0001", HEAD) and after == kept, moment
+        stood.add(revision)
+        assert states_of(root)[0] == states, moment
+        assert look() == (HEAD, kept), moment
+        copies = sorted(root.glob("rung.db.before-*"))
+        assert [path.name for path in copies] == ([] if server else [f"rung.db.before-{HEAD}"]), moment
+        assert all(in_file(copy) == ("0001", kept) for copy in copies), moment
+    return stood
+
+
+def test_a_killed_upgrade_leaves_one_schema_and_every_decision(tmp_path: Path) -> None:
+    assert stood_after(3, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FEW)
-def test_killed_at_25_moments_it_goes_on(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    kill(name, 25, stages, loopback.say(answer).url + "/v1", tmp_path)
+def test_an_upgrade_killed_at_25_moments(tmp_path: Path) -> None:
+    assert stood_after(25, tmp_path) == {"0001", HEAD}
+
+
+@pytest.mark.slow
+def test_an_upgrade_killed_on_postgresql(postgres: Callable[[], str], tmp_path: Path) -> None:
+    """The server rolls back the killed program's transaction; the next one does not wait for it."""
+    assert stood_after(15, tmp_path, postgres) == {"0001", HEAD}

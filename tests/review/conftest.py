@@ -10,6 +10,7 @@ import in_process
 import pytest
 from databases import postgres  # noqa: F401
 from freezing import rows
+from rows_in_files import lines
 
 from curation.example import Example, chat_row
 from curation.review import Desk, open_desk
@@ -99,7 +100,7 @@ def imported(rung, project):
     """Write rows to a file of this name, and import it with these options; its name."""
 
     def make(name: str, rows: list[Example], *options: str) -> str:
-        (project.root / name).write_text("".join(row.to_json() + "\n" for row in rows))
+        lines(project.root / name, [row.row for row in rows])
         rung("data", "import", name, *options)
         return name
 

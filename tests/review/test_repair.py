@@ -1,4 +1,4 @@
-"""The same repair on similar rows, the nearest decided rows, and everyone's share: over both stores."""
+"""What helps an edit: labels in use, the same repair on similar rows, the nearest decided rows; everyone's share."""
 
 from __future__ import annotations
 
@@ -11,9 +11,32 @@ from hypothesis import strategies as some
 
 from curation.example import Example, chat_row
 from curation.review import Desk, known_reviewer, next_item, undo
+from curation.review.item import answers_in_use
 from curation.review.people import team
 from curation.review.rows import NearestDecided, last_repair, repair_of, repaired, similar_rows
-from curation.store import NewRow
+from curation.store import NewRow, open_store
+from workspace.folder import Project
+from workspace.settings import Settings
+
+LABELS = [f"label {n}" for n in range(12)]
+OWN = [f"its own answer {n}" for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "offered"),
+    [
+        (LABELS * 50 + ["labl 0"], LABELS),
+        (LABELS * 50 + [f"labl {n}" for n in range(30)], LABELS),
+        (["b"] * 4 + ["a"] * 9, ["a", "b"]),
+        (OWN + ["yes"] * 9 + ["no"] * 9, []),
+    ],
+    ids=["a slip", "many slips", "the most frequent first", "no labels"],
+)
+def test_labels(tmp_path, answers, offered):
+    with open_store(Project(tmp_path), Settings()) as store:
+        store.add([Example(chat_row(f"question {n}", answer)) for n, answer in enumerate(answers)], role="pool")
+        assert list(answers_in_use(store)) == offered
+
 
 NERVE = "E11.40 - Type 2 diabetes with diabetic neuropathy, unspecified"
 POLY = "E11.42 - Type 2 diabetes with diabetic polyneuropathy"

@@ -75,6 +75,7 @@ def standing(root: Path) -> dict[str, Any]:
                 found["rows"] = sorted(database.execute("SELECT role, state, payload FROM rows").fetchall())
                 asked = "SELECT row_id, reviewer_id, verdict FROM decisions"
                 found["decisions"] = sorted(database.execute(asked).fetchall())
+                found["freezes"] = set(database.execute("SELECT ref FROM events WHERE kind = 'freeze'"))
     found["versions"] = {
         folder.name: {name: split.sha256 for name, split in read_manifest(folder).splits.items()}
         for folder in sorted(project.datasets.glob("v*"))

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from deciding import settle
 from lxml.html import document_fromstring
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from curation.example import Example, chat_row
@@ -132,6 +134,21 @@ class Site:
 
     def state(self, row: str) -> str:
         return self.desk.store.row(row).state
+
+    def decisions(self) -> list[Any]:
+        with self.desk.store.read() as connection:
+            return list(connection.execute(text("SELECT row_id, verdict, reviewer_id FROM decisions ORDER BY id")))
+
+    def stale(self, theirs: str | None, **fields: str) -> tuple[Browser, str]:
+        """dana's form after its lease is over, and after mo decided: an edit to this text, if given."""
+        dana = self.browser("dana")
+        row = dana.row
+        if fields.get("verdict") == "edit":
+            dana.press("/decide", to="/open", panel="edit")
+        self.now[0] += 1000
+        if theirs is not None:
+            settle(self.desk, "mo", "edit", want=row, text=theirs)
+        return dana.press("/decide", **fields), row
 
 
 MakeSite = Callable[..., Site]

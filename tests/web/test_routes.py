@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from web_steps import decisions
+from deciding import settle, take
 
 from curation.example import Example, chat_row
-from curation.review import revoke
+from curation.review import Ruling, decide_all, revoke
 from curation.review.people import ROLES
 from rung.web.app import WAYS
 from rung.web.login import MOST_BYTES, WRONG_TOKENS
@@ -25,14 +25,14 @@ def test_roles_hold_on_every_route(make_site, role: str):
             assert browser.get(way.path).status == (200 if role in way.roles else 403), way
             continue
         fields = {**browser.page.form("/decide"), "verdict": "approve", "panel": "edit", "look": "dark"}
-        before = len(decisions(site))
+        before = len(site.decisions())
         for csrf in ("", "0" * 64, "é"):
             assert browser.client.post(way.path, data={**fields, "csrf": csrf}).status_code == 403, way
-        assert len(decisions(site)) == before and site.state(fields["row"]) == "leased", way
+        assert len(site.decisions()) == before and site.state(fields["row"]) == "leased", way
         allowed = browser.client.post(way.path, data=fields, follow_redirects=False).status_code
         nothing_there = way.path in ("/undo", "/contest")  # 403 for everyone: no decision on that row yet
         assert (allowed == 403) == (role not in way.roles or nothing_there), way
-        assert way.path != "/contest" or len(decisions(site)) == before, way
+        assert way.path != "/contest" or len(site.decisions()) == before, way
 
 
 def test_a_lead_reopens(make_site):
@@ -108,7 +108,67 @@ def test_foreign_host_or_origin(make_site):
     for headers in (*({"host": host} for host in hosts), *({"origin": origin} for origin in origins)):
         assert 400 <= browser.client.post("/decide", data=form, headers=headers).status_code < 500, headers
         assert 400 <= browser.client.get("/", headers=headers).status_code < 500, headers
-    assert decisions(site) == []
+    assert site.decisions() == []
+
+
+SECRET = "the answer of the lead"
+
+
+def post(browser, path: str, row: str, token: str = "made-up", **fields: str):
+    """A form of their own making: with their csrf, for a row and with a token that they like."""
+    sent = {
+        "csrf": browser.page.form("/decide")["csrf"],
+        "row": row,
+        "token": token,
+        "verdict": "reject",
+        "reason": "1",
+    }
+    return browser.client.post(path, data={**sent, **fields}, follow_redirects=False)
+
+
+def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(make_site):
+    """Decided, open, held by someone else, out of the data: under a made-up token all rows answer alike."""
+    site = make_site()
+    site.link("kim", "lead")
+    settle(site.desk, "kim", "edit", want="r-000003", text=SECRET)
+    site.desk.store.exclude(["r-000004"], "a leak", "leaks")
+    take(site.desk, "kim", want="r-000006")
+    mallory = site.browser("mallory")
+    for fields in ({}, {"verdict": "edit", "text": SECRET}, {"verdict": "edit", "text": ""}, {"verdict": "approve"}):
+        replies = set()
+        for row in ("r-000003", "r-000004", "r-000005", "r-000006"):
+            answer = post(mallory, "/decide", row, **fields)
+            told = answer.text.replace(fields.get("text") or "no text", "")
+            assert answer.status_code == 409 and "kim" not in told and SECRET not in told
+            replies.add(re.sub(r'value="[^"]*"|name="csrf"|csrf', "", told.replace(row, "ROW")))
+        assert len(replies) == 1
+    for path in ("/open", "/unmask", "/contest", "/undo", "/forget", "/stop", "/reopen"):
+        answer = post(mallory, path, "r-000003")
+        assert "kim" not in answer.text and SECRET not in answer.text
+    row = site.desk.store.row("r-000003")
+    assert (row.state, row.reviewer, len(site.desk.store.events(kind="contest"))) == ("edited", "kim", 0)
+
+
+def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(make_site):
+    site = make_site()
+    site.link("kim", "lead")
+    mallory, dana = site.browser("mallory"), site.browser("dana")
+    tokens = {row: dana.get(f"/?row={row}").page.form("/decide")["token"] for row in ("r-000005", "r-000007")}
+    site.now[0] += 1000
+    for row, who in (("r-000005", "mo"), ("r-000007", "kim")):
+        settle(site.desk, who, "approve", want=row)
+        for token in ("made-up", tokens[row], tokens["r-000005"]):
+            assert post(mallory, "/contest", row, token).status_code == 403
+    late = post(dana, "/decide", "r-000005", tokens["r-000005"])
+    assert late.status_code == 409 and re.search(r"\bmo\b", late.text) and "/contest" in late.text
+    of_the_lead = post(dana, "/decide", "r-000007", tokens["r-000007"])
+    assert of_the_lead.status_code == 409 and "/contest" not in of_the_lead.text
+    assert post(dana, "/contest", "r-000007", tokens["r-000005"]).status_code == 403
+    assert post(dana, "/contest", "r-000007", tokens["r-000007"]).status_code == 403, "the lead's decision"
+    assert post(dana, "/contest", "r-000005", tokens["r-000005"]).status_code == 303
+    assert [site.state(row) for row in tokens] == ["unsure", "approved"]
+    decide_all(site.desk, "kim", [("r-000005", Ruling("approve"))], kind="person")
+    assert post(dana, "/contest", "r-000005", tokens["r-000005"]).status_code == 403, "a second time"
 
 
 def test_own_origin_and_other_local_names_are_answered(make_site):
@@ -180,7 +240,7 @@ def test_bodies_that_are_no_form(make_site):
     assert post("/decide", data={**form, "verdict": "destroy"}).status_code == 400
     assert post("/decide", data={**form, "row": "r-999999"}).status_code == 400
     assert post("/decide", data={**form, "row": "'; drop table rows"}).status_code == 400
-    assert decisions(site) == [] and browser.get("/").status == 200
+    assert site.decisions() == [] and browser.get("/").status == 200
 
 
 def test_a_row_of_a_megabyte_can_be_edited(make_site):

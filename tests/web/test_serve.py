@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import re
 import signal
@@ -22,12 +21,12 @@ from in_shell import rung
 from typer.testing import CliRunner
 
 from curation.example import Example, chat_row
-from curation.review import Desk, Ruling, decide_all, invite, next_item, open_desk
+from curation.review import invite
 from curation.store import open_store
 from rung.cli import build_app
 from workspace.errors import RungError
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
+from workspace.settings import Settings
 
 
 def as_program(*command: str) -> list[str]:
@@ -245,85 +244,3 @@ def test_headers_that_do_not_come_end_the_connection(
                 slow.sendall(b"x")
                 time.sleep(0.1)
         assert time.monotonic() - began < 30
-
-
-class Stranger:
-    """Someone with a personal link and a program of their own: sends what they like, forms with their own csrf."""
-
-    def __init__(self, folder: Path, address: str, name: str, role: str = "reviewer"):
-        with open_store(Project(folder), load_settings(folder / "rung.toml")) as store:
-            token = invite(store, name, role=role)
-        self.client = httpx.Client(base_url=address, timeout=60)
-        self.client.get(f"/enter/{token}")
-        self.csrf = hmac.new(token.encode(), b"form", "sha256").hexdigest()
-
-    def post(self, path: str, row: str, token: str = "made-up", **fields: str) -> httpx.Response:
-        data = {"csrf": self.csrf, "row": row, "token": token, "verdict": "reject", "reason": "1", **fields}
-        return self.client.post(path, data=data)
-
-    def take(self, row: str) -> str:
-        """Lease a row; its token."""
-        page = self.client.get(f"/?row={row}").text
-        assert f'name="row" value="{row}"' in page, page[:500]
-        return str(re.findall(r'name="token" value="([^"]+)"', page)[0])
-
-
-SECRET = "the answer of the lead"
-
-
-@pytest.fixture
-def decided(folder: Path) -> Callable[[str], Desk]:
-    """`decided(more)`: 12 rows, `more` in [review]; the lead, kim, decided r-000003, r-000004 was removed."""
-
-    def make(more: str) -> Desk:
-        (folder / "rung.toml").write_text(f'[project]\nname = "codes"\nperson = "sam"\n[review]\n{more}\n')
-        desk = open_desk(Project(folder), load_settings(folder / "rung.toml"))
-        desk.store.add([Example(chat_row(f"question {n}", f"answer {n}")) for n in range(12)], role="candidates")
-        invite(desk.store, "kim", role="lead")
-        decide_all(desk, "kim", [("r-000003", Ruling("edit", text=SECRET))], kind="person")
-        desk.store.exclude(["r-000004"], "a leak", "leaks")
-        return desk
-
-    return make
-
-
-def test_no_reply_tells_a_stranger_to_a_row_what_was_decided_on_it(folder: Path, serve, decided):
-    """Decided, open, held by someone else, out of the data: under a made-up token all rows answer alike."""
-    desk = decided("")
-    next_item(desk, "kim", want="r-000006")
-    mallory = Stranger(folder, serve()[1], "mallory")
-    for fields in ({}, {"verdict": "edit", "text": SECRET}, {"verdict": "edit", "text": ""}, {"verdict": "approve"}):
-        replies = set()
-        for row in ("r-000003", "r-000004", "r-000005", "r-000006"):
-            answer = mallory.post("/decide", row, **fields)
-            told = answer.text.replace(fields.get("text") or "no text", "")
-            assert answer.status_code == 409 and "kim" not in told and SECRET not in told
-            replies.add(re.sub(r'value="[^"]*"|name="csrf"|csrf', "", told.replace(row, "ROW")))
-        assert len(replies) == 1
-    for path in ("/open", "/unmask", "/contest", "/undo", "/forget", "/stop", "/reopen"):
-        answer = mallory.post(path, "r-000003")
-        assert "kim" not in answer.text and SECRET not in answer.text
-    row = desk.store.row("r-000003")
-    assert (row.state, row.reviewer, len(desk.store.events(kind="contest"))) == ("edited", "kim", 0)
-
-
-def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(folder: Path, serve, decided):
-    desk = decided("lease_seconds = 1")
-    address = serve()[1]
-    mallory, dana = Stranger(folder, address, "mallory"), Stranger(folder, address, "dana")
-    tokens = {row: dana.take(row) for row in ("r-000005", "r-000007")}
-    time.sleep(1.2)
-    for row, who in (("r-000005", "mo"), ("r-000007", "kim")):
-        decide_all(desk, who, [(row, Ruling("approve"))], kind="person")
-        for token in ("made-up", tokens[row], tokens["r-000005"]):
-            assert mallory.post("/contest", row, token).status_code == 403
-    late = dana.post("/decide", "r-000005", tokens["r-000005"])
-    assert late.status_code == 409 and re.search(r"\bmo\b", late.text) and "/contest" in late.text
-    of_the_lead = dana.post("/decide", "r-000007", tokens["r-000007"])
-    assert of_the_lead.status_code == 409 and "/contest" not in of_the_lead.text
-    assert dana.post("/contest", "r-000007", tokens["r-000005"]).status_code == 403
-    assert dana.post("/contest", "r-000007", tokens["r-000007"]).status_code == 403, "the lead's decision"
-    assert dana.post("/contest", "r-000005", tokens["r-000005"]).status_code == 303
-    assert [desk.store.row(row).state for row in tokens] == ["unsure", "approved"]
-    decide_all(desk, "kim", [("r-000005", Ruling("approve"))], kind="person")
-    assert dana.post("/contest", "r-000005", tokens["r-000005"]).status_code == 403, "a second time"

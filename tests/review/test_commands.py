@@ -1,32 +1,32 @@
+"""Import, review, freeze and undo by command, as people and scripts run them."""
+
 from __future__ import annotations
 
 import json
 import stat
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rows_in_files import lines
 
 from curation.example import Example, chat_row
 from curation.store import open_store
 from workspace.settings import load_settings
 
 
-def write(path: Path, rows: list[Example], extra: str):
-    path.write_text("".join(row.to_json() + "\n" for row in rows) + extra)
-
-
 def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told, project, rows_of):
     rows = rows_of(20)
     near = [rows[0].with_answer("answer 0")]
-    write(project.root / "a.jsonl", [*rows, *near, rows[1]], '{"mesages": []}\nnot json\n')
+    lines(Path("a.jsonl"), [row.row for row in [*rows, *near, rows[1]]], '{"mesages": []}\nnot json\n')
     assert told("data", "import", "a.jsonl", wanted=2)["error"]["hint"]
     (good,) = told("data", "import", "a.jsonl", "--rejects", "rejects.jsonl")["files"]
     assert [good[name] for name in ("kept", "exact", "near", "rejected")] == [20, 2, 0, 2]
     assert [json.loads(line)["line"] for line in (project.root / "rejects.jsonl").read_text().splitlines()] == [23, 24]
     again = told("data", "import", "a.jsonl", "--rejects", "rejects.jsonl")["files"][0]
     assert (again["kept"], again["known"], again["rejected"]) == (0, 22, 2)
-    write(project.root / "b.jsonl", rows_of(1, 50), "{}\n")
+    lines(Path("b.jsonl"), [row.row for row in rows_of(1, 50)], "{}\n")
     rung("data", "import", "b.jsonl", "--rejects", "rejects.jsonl")
     files = [json.loads(line)["file"] for line in (project.root / "rejects.jsonl").read_text().splitlines()]
     assert files == ["a.jsonl", "a.jsonl", "b.jsonl"]
@@ -217,3 +217,128 @@ def test_a_frozen_version_has_one_hash_everywhere(rung, told, imported, project,
     for split in json.loads((folder / "manifest.json").read_text())["splits"].values():
         assert split["sha256"] == sha256((folder / split["file"]).read_bytes()).hexdigest()
         assert split["sha256"][:8] in card
+
+
+def test_a_review_again_by_script(rung, told, imported, ruled, project):
+    project.guideline_file.write_text("# G\n\nCode it.\n")
+    rows = [Example(chat_row(f"{word} case", "A1")) for word in ("asthma", "fracture", "fever")]
+    imported("c.jsonl", rows, "--as", "candidates")
+    for _ in rows:
+        ruled("approve", reviewer="mo")
+    rung("review", "again", wanted=1)
+    project.guideline_file.write_text("# G\n\nCode it.\nAsthma first.\n")
+    dry = told("review", "again", "--word", "Asthma", "--dry-run")
+    assert list(dry["rows"].values()) == [["asthma"]] and dry["change"] is None
+    assert len(told("review", "again", "--all", "--dry-run")["rows"]) == 3, "as scripts ask"
+    asked = json.loads(rung("review", "again", "--json", wanted=2).stdout)["error"]
+    assert (asked["where"], asked["found"]) == ("--word", "3"), "all older rows only with --yes"
+    assert told("review", "status")["older_guideline"] == 3
+    rung("review", "again", "--word", "!", wanted=2)
+    done = told("review", "again", "--word", "Asthma", "--yes")
+    assert (done["guideline"], done["older"], len(done["rows"])) == (2, 3, 1)
+    with open_store(project, load_settings(project.settings_file)) as store:
+        assert [event.detail["rows"] for event in store.events(kind="guideline_review")] == [1]
+    assert told("review", "next", "--reviewer", "kim")["queued"] == "guideline v2"
+    rung("data", "undo")
+    assert told("review", "status")["states"]["approved"] == 3
+    assert told("review", "again", "--word", "Asthma", "--yes")["change"] == done["change"] + 1
+    assert told("review", "status")["states"]["pending"] == 1
+    assert len(told("review", "again", "--yes")["rows"]) == 2, "the third one is open already"
+
+
+def test_a_row_that_was_taken_out_is_not_reopened(rung, imported, project, rows_of):
+    """Nobody would be given it, though it was told as sent to review."""
+    imported("c.jsonl", rows_of(2), "--as", "candidates")
+    with open_store(project, load_settings(project.settings_file)) as store:
+        store.exclude(["r-000001"], "exact duplicate", "duplicates")
+    refused = rung("review", "reopen", "r-000001", "r-000002", wanted=2).stderr
+    assert "r-000001" in refused and "exact duplicate" in refused and "r-000002" not in refused
+    rung("review", "reopen", "r-000002")
+
+
+def state(told) -> dict[str, Any]:
+    """Return the rows' state as a user sees it."""
+    return {"status": told("status")["stages"][2:5], "review": told("review", "status")["states"]}
+
+
+@pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
+def test_the_last_import_is_taken_back_whole(rung, told, imported, rows_of, role: str):
+    """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
+    imported("a.jsonl", rows_of(20))
+    before = state(told)
+    lines(Path("b.jsonl"), [row.row for row in [*rows_of(30, 15), *rows_of(2, 16)]])
+    first = told("data", "import", "b.jsonl", "--as", role)["files"][0]
+    assert state(told) != before
+    assert "b.jsonl" in told("data", "undo")["undone"]
+    assert state(told) == before
+    again = told("data", "import", "b.jsonl", "--as", role)["files"][0]
+    assert [again[name] == first[name] for name in ("kept", "exact", "near", "known")] == [True] * 4
+    rung("data", "undo")
+    assert state(told) == before
+    rung("data", "undo")
+    assert sum(state(told)["review"].values()) == 0
+    assert "undo" in rung("data", "undo", wanted=2).stderr
+
+
+def test_what_something_stands_on_stays(rung, told, imported, ruled, rows_of):
+    """Decided rows; an import that came later is undone first."""
+    imported("a.jsonl", rows_of(3), "--as", "candidates")
+    item, _ = ruled("approve")
+    error = told("data", "undo", wanted=1)["error"]
+    assert error["where"] == "a.jsonl" and item["id"] in error["message"]
+    imported("b.jsonl", rows_of(5, 50))
+    rung("data", "undo")
+    assert told("review", "status")["states"].get("approved") == 1
+
+
+def test_frozen_rows_stay(rung, told, imported, project, rows_of):
+    project.settings_file.write_text('[review]\npool = "trust"\n')
+    imported("a.jsonl", rows_of(40))
+    rung("data", "freeze", "--test-only")
+    error = told("data", "undo", wanted=1)["error"]
+    assert error["where"] == "a.jsonl" and "v001" in error["message"]
+
+
+def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project, rows_of):
+    project.settings_file.write_text("[review]\nsample = 10\n")
+    imported("a.jsonl", rows_of(20))
+    imported("b.jsonl", rows_of(20, 30))
+    rung("review", "next", "--reviewer", "dana")
+    rung("data", "undo", wanted=1)
+
+
+def test_a_folder_is_taken_only_where_that_was_asked_for(rung, told, project, rows_of):
+    Path("in/deep").mkdir(parents=True)
+    lines(Path("in/a.jsonl"), [row.row for row in rows_of(5)])
+    lines(Path("in/deep/b.jsonl"), [row.row for row in rows_of(5, 10)])
+    error = told("data", "import", "in", wanted=2)["error"]
+    assert error["where"] == "in" and "2 data files" in error["message"]
+    assert len(told("data", "import", "in", "--dry-run")["files"]) == 2 and not project.database_file.exists()
+    made = told("data", "import", "in", "--recursive")["files"]
+    assert [each["kept"] for each in made] == [5, 5]
+
+
+@pytest.mark.parametrize("words", [("data", "import"), ("data", "check"), ("data", "convert", "-o", "o.jsonl")])
+def test_a_loop_of_links_is_an_error_in_words(rung, project, words: tuple[str, ...]):
+    (project.root / "a.jsonl").symlink_to("b.jsonl")
+    (project.root / "b.jsonl").symlink_to("a.jsonl")
+    done = rung(*words, "a.jsonl", wanted=2)
+    assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_files_of_one_import_are_sampled_together(rung, told, rows_of):
+    rung("data", "import", *(lines(Path(f"{n}.jsonl"), [row.row for row in rows_of(10, 20 * n)]) for n in range(3)))
+    (sample,) = told("review", "status")["samples"]
+    assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)
+
+
+def test_named_columns_are_remembered_by_the_header(rung, told, project):
+    for name, first in (("a.csv", "one"), ("b.csv", "two"), ("c.csv", "three")):
+        (project.root / name).write_text(f"id,said,team\n1,{first} card,cards\n2,{first} pin,pins\n")
+    (project.root / "d.csv").write_text("id,words,team\n1,where,cards\n")
+    rung("data", "import", "a.csv", wanted=2)
+    rung("data", "import", "a.csv", "--question", "said", "--answer", "team")
+    (shown,) = told("data", "import", "b.csv", "--dry-run")["files"]
+    assert shown["first"][0] == {"question": "two card", "answer": "cards"}
+    assert told("data", "import", "b.csv", "c.csv")["files"][1]["kept"] == 2
+    rung("data", "import", "b.csv", "d.csv", wanted=2)  # one of them has other columns

@@ -1,0 +1,198 @@
+"""The queue: order, verdicts, leases, stale forms, undo; a disk that is full and a clock that is set back.
+
+The count of waiting rows is kept, not made for each item (test_waiting_property.py: it is right), and no step of a
+decision goes through all rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deciding import held_before, settle, take
+from sqlalchemy import event, insert, text
+
+from curation.example import Example
+from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, open_desk, progress, undo
+from curation.review.service import contest
+from curation.store.tables import tally
+from curation.store.waiting_rows import MANY, is_due, waiting
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
+
+APPROVE = Ruling("approve")
+
+
+def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twice(make_desk, rows_of):
+    desk = make_desk(own=2)
+    desk.store.add(rows_of(2, 10), role="test")
+    first = take(desk, "dana")
+    assert (first.role, first.id) == ("test", "r-000003")
+    assert take(desk, "dana").token == first.token
+    assert take(desk, "mo").id == "r-000004"
+    assert take(desk, "dana", holding=[first.id]).id == "r-000001"
+
+
+def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
+    now = [time.time()]
+    desk = make_desk(lambda: now[0], url=url, lease_seconds=60, candidates=1)
+    mine = take(desk, "dana")
+
+    def refused(token: str, who: str, named: str = mine.id, ruling: Ruling = APPROVE):
+        with pytest.raises(Refusal, match=named) as told:
+            decide(desk, mine.id, token, who, ruling)
+        assert told.value.where == mine.id
+
+    refused("made-up", "dana")
+    refused(mine.token, "mo")
+    now[0] += 61
+    refused(mine.token, "dana", r"\d\d:\d\d:\d\d", Ruling("edit", text="mine"))  # until then it was kept
+    theirs = take(desk, "mo")
+    assert theirs.id == mine.id and theirs.token != mine.token and theirs.draft is None
+    refused(mine.token, "dana")
+    decide(desk, theirs.id, theirs.token, "mo", APPROVE)
+    refused(mine.token, "dana", r"\bmo\b.* \d\d:\d\d UTC")
+    refused(theirs.token, "mo", "approve")
+    assert desk.store.row(mine.id).reviewer == "mo"
+    undo(desk, mine.id, "mo")
+    draft = take(desk, "dana").draft
+    assert draft["messages"][-1]["content"] == "mine"
+
+
+def test_an_unanswered_row_waits_for_an_answer(make_desk):
+    desk = make_desk(pool="trust")
+    desk.store.add([Example({"messages": [{"role": "user", "content": "What now?"}]})], role="pool")
+    item = take(desk, "dana")
+    assert item.queued == "unanswered" and item.findings[0]["kind"] == "unanswered"
+    with pytest.raises(RungError, match="answer"):
+        decide(desk, item.id, item.token, "dana", Ruling("approve"))
+    assert decide(desk, item.id, item.token, "dana", Ruling("edit", text="This.")).state == "edited"
+    assert desk.store.row(item.id).example.answer == "This."
+
+
+@pytest.mark.parametrize("verdict", ["skip", "unsure"])
+def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: str):
+    """Neither "not sure" nor a skip makes the late decision the one that counts."""
+    desk = make_desk(candidates=1)
+    token = held_before(desk, "eli", "r-000001")
+    name = settle(desk, "dana", "approve").id
+    assert contest(desk, known_reviewer(desk.store, "eli"), name, token, Ruling("reject")) == "unsure"
+    assert settle(desk, "fay", verdict).id == name
+    assert desk.store.row(name).state == "unsure" and desk.store.row(name).decision is None
+    assert settle(desk, "gus", "reject").id == name
+    assert desk.store.row(name).state == "rejected" and desk.store.row(name).reviewer == "gus"
+    undo(desk, name, "gus")
+    undo(desk, name, "eli")
+    assert desk.store.row(name).state == "approved" and desk.store.row(name).reviewer == "dana"
+
+
+def test_many_entries_are_put_together(make_desk, url: str):
+    desk = make_desk(url=url, candidates=9)
+    settle(desk, "dana", "approve")
+    with desk.store.write() as connection:  # rows that ceased to wait and began again, many times
+        connection.execute(insert(tally), [{"waiting": way} for way in (1, -1) * (MANY // 2)])
+    settle(desk, "dana", "reject")
+    with desk.store.read() as connection:
+        assert waiting(connection) == (9, 7) and not is_due(connection)
+        assert connection.execute(text("SELECT count(*) FROM tally")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
+    """The database's own query plan, for every statement of a decision."""
+    desk = make_desk(url=url, candidates=60)
+    decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
+    settle(desk, "dana", "approve")
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
+    )
+    for verdict, answer in (("approve", None), ("edit", "another answer"), ("reject", None)) * 4:
+        settle(desk, "dana", verdict, text=answer)
+    seen = [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len({words for words, _ in seen}) > 15
+    for words, given in seen:
+        with desk.store.engine.connect() as connection:
+            plan = [step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", given)]
+        assert not [step for step in plan if step in ("SCAN rows", "SCAN decisions", "SCAN later")], (words, plan)
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str):
+    """With sorting and scanning made dear, the plan sorts only where no index holds the rows in their order."""
+    desk = make_desk(url=url, candidates=6)
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
+    )
+    settle(desk, "dana", "approve")
+    first = [each for each in asked if "LIMIT" in each[0] and "rows.place" in each[0] and "SKIP LOCKED" in each[0]]
+    assert len(first) == 2, "the pending and the unsure"
+    for words, given in first:
+        with desk.store.engine.begin() as connection:
+            for node in ("sort", "seqscan", "bitmapscan"):
+                connection.exec_driver_sql(f"SET LOCAL enable_{node} = off")
+            plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {words}", given).scalars())
+        assert "ix_rows_state_priority_place_id" in plan and "Sort" not in plan, plan
+
+
+def fill(place: Path):
+    """Write until nothing more fits."""
+    with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 512)
+
+
+def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of):
+    (small_disk / "rung.toml").write_text("")
+    with open_desk(Project(small_disk), Settings()).store as store:
+        desk = Desk(store, Project(small_disk), Settings())
+        store.add(rows_of(20), role="candidates")
+        made = [settle(desk, "mo", "approve").id for _ in range(3)]
+        item = take(desk, "mo")
+        fill(small_disk)
+        refused = 0
+        for _ in range(40):  # the log file may still have room for a few
+            try:
+                decide(desk, item.id, item.token, "mo", Ruling("edit", text="long " * 20_000))
+            except RungError as error:
+                assert "disk is full" in error.found and tempfile.gettempdir() in error.message
+                refused += 1
+                break
+            made.append(item.id)
+            item = take(desk, "mo")
+        assert refused == 1
+        assert progress(desk).decided == len(made), "what was confirmed stands, what was refused does not"
+        (small_disk / "filler").unlink()
+        assert decide(desk, item.id, item.token, "mo", Ruling("approve")).state == "approved", "the same token goes on"
+        with store.read() as connection:
+            log = connection.exec_driver_sql("SELECT count(*) FROM decisions").scalar()
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        assert log == len(made) + 1
+
+
+def test_a_clock_set_back_while_someone_decides(make_desk):
+    now = [time.time()]
+    desk = make_desk(clock=lambda: now[0], candidates=5)
+    settle(desk, "mo", "approve")
+    held = take(desk, "mo")
+    now[0] -= 20  # within two clocks' skew
+    assert decide(desk, held.id, held.token, "mo", Ruling("edit", text="a")).state == "edited"
+    held = take(desk, "mo")
+    now[0] -= 86_400
+    with pytest.raises(Refusal, match=held.id):
+        decide(desk, held.id, held.token, "mo", Ruling("edit", text="typed before"))
+    again = take(desk, "mo")
+    assert again.id == held.id and again.draft is not None
+    decide(desk, again.id, again.token, "mo", Ruling("reject"))
+    found = progress(desk)
+    assert found.decided == 3 and found.reviewers[0].minutes >= 0
+    assert undo(desk, again.id, "mo").state == "pending"
+    with desk.store.read() as connection:
+        log = connection.exec_driver_sql("SELECT verdict FROM decisions ORDER BY id").scalars().all()
+    assert log == ["approve", "edit", "reject", "undo"], "the log's order is its own, whatever the clock says"
