@@ -1,19 +1,33 @@
-"""A full disk, folders that cannot be written or read, a folder that vanishes, files of another version."""
+"""A full disk, folders that cannot be written or read, a folder that vanishes, files of another version.
+
+In a project where nothing can be written, what only looks works, with every row, and what changes is refused.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from killing import assert_ended, assert_sound, standing
-from warm import Done, warm
+from warm import Done, ordinary, warm
 from works import HOSTED, WORKS, answer
+
+from curation.example import Example
+from curation.store import Store, open_store
+from workspace.errors import Refusal, RungError
+from workspace.folder import Project
+from workspace.settings import Settings
 
 ROOMS = (0, 16, 100)
 """KiB that a full disk has left."""
@@ -24,6 +38,15 @@ def plain(done: Done, *words: str) -> None:
     """A sentence for people, of a fault that is not the program's."""
     assert done.code in (1, 2), done
     assert "Traceback" not in done.err and any(word in done.err.lower() for word in words), done.err
+
+
+def close_to_writing(root: Path) -> None:
+    for path in (*root.rglob("*"), root):
+        path.chmod(path.stat().st_mode & ~0o222)
+
+
+def open_to_writing(root: Path) -> None:
+    subprocess.run(["chmod", "-R", "u+w", str(root)], check=True)
 
 
 @contextmanager
@@ -38,16 +61,16 @@ def filled(disk: Path, left: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def begun(stages: Any, loopback: Any) -> Any:
-    """`begun(name, room)`: a fresh project in `room` for the command of this name, and the command's environment."""
+def begun(stages: Any, loopback: Any, tmp_path: Path) -> Any:
+    """`begun(stage, room)`: a fresh project in `room` at this stage, and the environment of its commands."""
     url = loopback.say(answer).url + "/v1"
 
-    def make(name: str, room: Path) -> tuple[Path, dict[str, str]]:
-        before = stages(WORKS[name].stage, url)
+    def make(stage: str, room: Path) -> tuple[Path, dict[str, str]]:
+        before = stages(stage, url)
         for file in before.parent.glob("*.*"):
             shutil.copy(file, room)
         root = Path(shutil.copytree(before, room / "p"))
-        return root, {**HOSTED, "RUNG_MODEL__BASE_URL": url}
+        return root, {**HOSTED, "RUNG_MODEL__BASE_URL": url, "XDG_CACHE_HOME": str(tmp_path)}
 
     return make
 
@@ -55,11 +78,11 @@ def begun(stages: Any, loopback: Any) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_full_disk_at_each_write(name: str, begun: Any, small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
-    root, env = begun(name, tmp_path / "whole")
+    root, env = begun(WORKS[name].stage, tmp_path / "whole")
     before = standing(root)
     assert warm(*WORKS[name].words, at=root, **env).code == 0
     wanted = standing(root)
-    root, env = begun(name, small_disk)
+    root, env = begun(WORKS[name].stage, small_disk)
     refused = 0
     for left in ROOMS:
         with filled(small_disk, left):
@@ -78,43 +101,31 @@ def test_a_full_disk_at_each_write(name: str, begun: Any, small_disk: Path, tmp_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_that_cannot_be_written(name: str, begun: Any, tmp_path: Path) -> None:
-    root, env = begun(name, tmp_path)
+    root, env = begun(WORKS[name].stage, tmp_path)
     before = standing(root)
-    closed = [root, *(path for path in root.rglob("*") if path.is_dir())]
-    files = [path for path in root.rglob("*") if path.is_file()]
-    for path in closed:
-        path.chmod(0o555)
-    for path in files:
-        path.chmod(0o444)
+    close_to_writing(root)
     try:
         done = warm(*WORKS[name].words, at=root, ordinary=True, **env)
         assert warm("status", at=root, ordinary=True).code == 0
     finally:
-        for path in closed:
-            path.chmod(0o755)
-        for path in files:
-            path.chmod(0o644)
+        open_to_writing(root)
     plain(done, "permission", "read-only", "nothing can be written", "cannot be opened")
     assert standing(root) == before
     assert warm(*WORKS[name].words, at=root, **env).code == 0
 
 
-@pytest.mark.parametrize("name", ["rung.toml", "rung.db", "answers.toml", "datasets"])
-def test_a_file_that_cannot_be_read(name: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))
-    (root / name).chmod(0)
-    for words in (("status",), ("advise",), ("data", "freeze"), ("doctor",)):
-        done = warm(*words, at=root, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
-        assert done.code in (0, 1, 2) and "Traceback" not in done.err, (words, done.err)
-
-
-@pytest.mark.parametrize("gone", ["datasets", "prompts", "rung.db"])
-def test_a_part_that_vanishes(gone: str, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(stages("frozen", loopback.say(answer).url + "/v1"), tmp_path / "p"))
-    shutil.rmtree(root / gone) if (root / gone).is_dir() else (root / gone).unlink()
-    env = {**HOSTED, "RUNG_MODEL__BASE_URL": loopback.url + "/v1", "XDG_CACHE_HOME": str(tmp_path)}
-    for words in (("status",), ("baseline", "--arms", "base"), ("data", "freeze"), ("doctor",)):
-        done = warm(*words, at=root, **env)
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        *((name, False) for name in ("rung.toml", "rung.db", "answers.toml", "datasets")),
+        *((name, True) for name in ("rung.db", "prompts", "datasets")),
+    ],
+)
+def test_a_part_that_cannot_be_read_or_vanishes(name: str, goes: bool, begun: Any, tmp_path: Path) -> None:
+    root, env = begun("frozen", tmp_path)
+    (root / name).rename(tmp_path / "gone") if goes else (root / name).chmod(0)
+    for words in (("status",), ("advise",), ("baseline", "--arms", "base"), ("data", "freeze"), ("doctor",)):
+        done = warm(*words, at=root, ordinary=True, **env)
         assert done.code in (0, 1, 2) and "Traceback" not in done.err, (words, done.err)
 
 
@@ -129,24 +140,188 @@ def test_a_folder_that_vanishes_under_the_feet(words: tuple[str, ...], tmp_path:
 @pytest.mark.parametrize("changed", [{"schema_version": 99}, {"schema_version": 99, "new_field": 1}])
 @pytest.mark.parametrize("name", ["datasets/v001/manifest.json", "evaluations/E-001/report.json"])
 def test_an_artefact_of_a_newer_version_is_named_as_one(
-    changed: dict[str, int], name: str, stages: Any, loopback: Any, tmp_path: Path
+    changed: dict[str, int], name: str, begun: Any, tmp_path: Path
 ) -> None:
-    root = Path(shutil.copytree(stages("measured", loopback.say(answer).url + "/v1"), tmp_path / "p"))
+    root, env = begun("measured", tmp_path)
     path = root / name
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **changed}))
     for words in (("doctor",), ("release", "--to", "prompt")):
-        done = warm(*words, at=root, XDG_CACHE_HOME=str(tmp_path))
+        done = warm(*words, at=root, **env)
         assert done.code in (1, 2) and "Traceback" not in done.err
         assert "newer Rung" in done.out + done.err, (words, done)
 
 
-def test_outputs_that_changed_since_they_were_measured_are_to_be_measured_again(
-    stages: Any, loopback: Any, tmp_path: Path
-) -> None:
-    root = Path(shutil.copytree(stages("measured", loopback.say(answer).url + "/v1"), tmp_path / "p"))
+def test_outputs_that_changed_since_they_were_measured_are_to_be_measured_again(begun: Any, tmp_path: Path) -> None:
+    root, _ = begun("measured", tmp_path)
     before = json.loads(warm("status", "--json", at=root).out)["stages"][5]
     (root / "evaluations/E-001/outputs.jsonl").open("a").write("\n")
     after = json.loads(warm("status", "--json", at=root).out)
     assert before["state"] != "needs_you" or "E-001" not in before["reason"]
     assert (after["stages"][5]["state"], after["next"]) == ("needs_you", "baselines")
     assert "E-001" in after["stages"][5]["reason"]
+
+
+LOOKS = (
+    ("status",), ("data", "check"), ("review", "status"), ("review",), ("why", "r-000001"), ("doctor",), ("advise",),
+    ("runs", "list"), ("data", "check", "--show", "balance"),
+)  # fmt: skip
+CHANGES = (
+    ("review", "next"), ("data", "import", "../pool.jsonl", "--rejects", "../out.csv"),
+    ("review", "invite", "mo"), ("review", "serve"),
+    ("data", "generate", "--count", "1", "--yes"), ("advise", "--set", "task=code"),
+    ("review", "export", "-o", "../out.csv"), ("data", "dismiss", "balance", "--by", "sam", "--reason", "so it is"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def closed(begun: Any, tmp_path: Path) -> Iterator[Path]:
+    """A project of which every file and folder is read-only."""
+    root, _ = begun("imported", tmp_path)
+    close_to_writing(root)
+    yield root
+    open_to_writing(root)
+
+
+def test_what_only_looks_works_and_leaves_no_trace(closed: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in closed.rglob("*") if path.is_file()}
+    for words in LOOKS:
+        done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
+        assert done.code in (0, 1) and "cannot be" not in done.out + done.err, (words, done)
+    assert {path: path.read_bytes() for path in closed.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def test_what_changes_is_refused_before_anything_is_done(words: tuple[str, ...], closed: Path, tmp_path: Path) -> None:
+    done = warm(*words, at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path))
+    assert done.code == 2 and done.out == "" and "Traceback" not in done.err, done
+    assert "read-only" in done.err or "Permission denied" in done.err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_it_is_told_what_is_not_kept(closed: Path, tmp_path: Path) -> None:
+    told = warm("review", "status", at=closed, ordinary=True).err
+    assert told.startswith("! ") and "read-only" in told and told.count("\n") == 1
+    store = warm("doctor", "--json", at=closed, ordinary=True, XDG_CACHE_HOME=str(tmp_path)).out
+    fact = next(check for check in json.loads(store)["checks"] if check["name"] == "store")
+    assert fact["ok"] is None and "read-only" in fact["fact"]
+    closed.chmod(0o755)
+    (closed / "decision.json").unlink(missing_ok=True)
+    closed.chmod(0o555)
+    advised = warm("advise", at=closed, ordinary=True)
+    assert advised.code == 0 and "Next" in advised.out and "decision.json" in advised.err
+    new = closed / "guideline.md"
+    new.chmod(0o644)
+    new.write_text("# Another\n\nAnother guideline.\n")
+    assert warm("review", "status", at=closed, ordinary=True).code == 0
+
+
+def test_a_read_only_disk(begun: Any, small_disk: Path) -> None:
+    root, env = begun("imported", small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for words in LOOKS:
+        done = warm(*words, at=root, **env)
+        assert done.code in (0, 1) and "cannot be" not in done.out + done.err, (words, done)
+    assert warm("review", "next", at=root).code == 2
+
+
+# The store's own file, log and index
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    found = Project(tmp_path / "q")
+    found.root.mkdir()
+    (found.root / "rung.toml").write_text("")
+    yield found
+    open_to_writing(found.root)
+
+
+def add(store: Store, *texts: str) -> None:
+    store.add([Example({"prompt": text, "completion": "c"}) for text in texts], role="pool")
+
+
+def seen(store: Store) -> list[str]:
+    return [str(row.example.row["prompt"]) for row in store.rows()]
+
+
+def left_in_log(project: Project) -> None:
+    """A store whose newest row stands in the log alone, as a killed program leaves it."""
+    with open_store(project, Settings()) as store:
+        add(store, "in the file")
+    with open_store(project, Settings()) as store:
+        add(store, "in the log")
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(project.root / f"rung.db{end}", project.root / f"kept{end}")
+    for end in ("", "-wal", "-shm"):
+        (project.root / f"kept{end}").replace(project.root / f"rung.db{end}")
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_rows_that_stand_in_the_log_alone_are_read(
+    index: bool, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_in_log(project)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))  # the shared one holds those of other programs
+    if not index:
+        (project.root / "rung.db-shm").unlink()
+    close_to_writing(project.root)
+    with ordinary(), open_store(project, Settings()) as store:
+        assert store.is_read_only and seen(store) == ["in the file", "in the log"]
+        with pytest.raises(RungError, match="written"):
+            add(store, "more")
+        assert seen(store) == ["in the file", "in the log"]
+        assert len(list(copies.iterdir())) == (not index)
+    assert not list(copies.iterdir())
+
+
+def test_a_store_that_another_account_goes_on_writing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # a copy would be torn by the next write
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+        close_to_writing(project.root)
+        with ordinary(), open_store(project, Settings()) as store:
+            assert store.is_read_only and seen(store) == ["one"]
+            add(owner, "two")
+            assert seen(store) == ["one", "two"], "each look sees what the other has written since"
+
+
+def test_several_threads_look_while_the_store_changes(project: Project) -> None:
+    """No copy is removed between the moment it is made and the moment it is opened."""
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+    close_to_writing(project.root)
+
+    def look(store: Store) -> None:
+        for _ in range(60):
+            with suppress(Refusal):
+                assert seen(store) == ["one"]
+
+    with ordinary(), open_store(project, Settings()) as store, ThreadPoolExecutor(4) as people:
+        looks = [people.submit(look, store) for _ in range(4)]
+        for moment in takewhile(lambda _: not all(each.done() for each in looks), count(1)):
+            os.utime(project.database_file, (moment, moment))
+        assert [each.exception() for each in looks] == [None] * 4
+
+
+@pytest.mark.parametrize("mode", [(0o444, 0o755), (0o644, 0o555)])
+def test_a_file_or_its_folder_alone(mode: tuple[int, int], project: Project) -> None:
+    with open_store(project, Settings()) as owner:
+        add(owner, "one")
+    project.database_file.chmod(mode[0])
+    project.root.chmod(mode[1])
+    with ordinary(), open_store(project, Settings()) as store:
+        assert store.is_read_only and seen(store) == ["one"]
+
+
+def test_one_of_an_older_schema_is_not_brought_up_to_date_there(project: Project) -> None:
+    script = (Path(__file__).parent.parent / "shared" / "first_schema.sql").read_text()
+    with closing(sqlite3.connect(project.database_file)) as connection:
+        connection.executescript(script)
+    close_to_writing(project.root)
+    with ordinary(), pytest.raises(RungError) as told:
+        open_store(project, Settings())
+    assert told.value.hint

@@ -213,36 +213,24 @@ def test_a_long_wait_for_the_lock_does_not_lease_a_row_twice(make_desk):
     moment = [1000.0]
     desk = make_desk(clock=lambda: moment[0], candidates=2)
     next_item(desk, "mo", want="r-000002")
-    got: list[str] = []
     with desk.store.write() as connection:
-        waiting = threading.Thread(target=lambda: got.append(next_item(desk, "dana").item.id))  # type: ignore[union-attr]
-        waiting.start()
-        time.sleep(0.3)
+        waiting = other(lambda: next_item(desk, "dana").item)
         moment[0] += 100
         leased = "UPDATE rows SET lease_owner = 1, lease_token = 't', lease_at = 1100, lease_until = 2000 WHERE id = 1"
         connection.execute(text(leased))
         connection.execute(text("UPDATE rows SET lease_until = NULL WHERE id = 2"))
-    waiting.join(600)
-    assert got == ["r-000002"]
+    assert waiting.result(600).id == "r-000002"
 
 
 def test_new_projects_opened_at_once_in_one_process(tmp_path: Path):
     """Each database gets its own schema, whole."""
     together = threading.Barrier(6)
-    states: dict[str, Any] = {}
 
-    def begin(folder: Path):
+    def begin(folder: Path) -> int:
         folder.mkdir()
         together.wait()
-        try:
-            with open_store(Project(folder), Settings()) as store:
-                states[folder.name] = len(store.rows())
-        except Exception as error:
-            states[folder.name] = error
+        with open_store(Project(folder), Settings()) as store:
+            return len(store.rows())
 
-    people = [threading.Thread(target=begin, args=(tmp_path / f"p{n}",)) for n in range(6)]
-    for person in people:
-        person.start()
-    for person in people:
-        person.join()
-    assert states == {f"p{n}": 0 for n in range(6)}
+    with ThreadPoolExecutor(6) as people:
+        assert list(people.map(begin, [tmp_path / f"p{n}" for n in range(6)])) == [0] * 6

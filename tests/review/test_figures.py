@@ -124,7 +124,3 @@ def test_what_votes_come_to(votes: list[str], needed: int, state: str, flagged: 
     cast = [Vote(n, n, verdict, "new" if verdict == "edit" else None) for n, verdict in enumerate(votes, 1)]
     found = outcome_of(cast, "old", needed, accept_automatic=False)
     assert (found.state, found.flagged) == (state, flagged)
-
-
-def test_an_edit_that_changes_nothing_is_an_approval():
-    assert outcome_of([Vote(1, 1, "edit", "old")], "old", 1, accept_automatic=False).state == "approved"

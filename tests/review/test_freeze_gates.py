@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
@@ -13,13 +14,15 @@ from sqlalchemy import update
 from curation.checks.fixes import dismiss
 from curation.checks.run import check_project
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide_all, progress, undo
+from curation.review import Ruling, decide_all, draw_again, progress, undo
+from curation.review.guideline import review_again, touched_rows
 from curation.review.progress import most_faulty
 from curation.split.audit import recheck_leakage, recheck_review, reviewed_under
 from curation.split.plan import plan_freeze
 from curation.store import tables
 from curation.store.records import number_of
 from curation.store.vouching import fault_of
+from workspace.artefact import write_artefact
 from workspace.errors import Refusal
 from workspace.settings import load_settings
 
@@ -159,8 +162,6 @@ def test_the_gate_reads_the_lower_bounds_that_the_policy_sets(make_desk):
 
 
 def test_an_open_review_under_a_new_guideline_closes_the_gate(make_desk):
-    from curation.review.guideline import review_again, touched_rows
-
     desk = planned(make_desk, pool="all")
     desk.project.guideline_file.write_text("# G\n\nCode it.\n")
     approve_all(desk)
@@ -225,16 +226,19 @@ def test_a_changed_line_of_the_log_and_a_changed_file_are_noticed(make_desk: Any
     assert fault()
 
 
+def write_policy(project, policy: dict[str, Any]) -> None:
+    """rung.toml, with this `[review]`."""
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in policy.items()]
+    project.settings_file.write_text("[review]\n" + "".join(lines))
+
+
 @pytest.fixture
 def sampled(make_desk, project):
     """`sampled(faults)`: 75 frozen pool rows, a sample of 10 with so many rejected; the desk and the version."""
 
     def make(faults: int = 1, **review) -> tuple[Any, Any]:
         policy = {"pool": "sample", "sample": 10, **review}
-        lines = [
-            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in policy.items()
-        ]
-        project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
+        write_policy(project, policy)
         desk = planned(make_desk, 75, **policy)
         drawn = [row.id for row in desk.store.rows() if row.in_sample]
         decide_all(desk, "dana", [(name, Ruling("reject")) for name in drawn[:faults]], kind="person")
@@ -268,7 +272,7 @@ def test_the_manifest_says_what_was_asked_for_and_which_rows_were_drawn(sampled)
 def test_a_store_without_a_row_that_was_drawn_opens_no_gate(sampled):
     desk, done = sampled(0)
     assert recheck(desk, done).passed
-    first = next(row.id for row in desk.store.rows() if row.in_sample)
+    first = done.manifest.review["samples"][0]["rows"][0]
     with desk.store.write() as connection:
         one = update(tables.rows).where(tables.rows.c.id == number_of(first))
         connection.execute(one.values(sampled=0))
@@ -284,8 +288,7 @@ def test_nothing_of_today_opens_the_gate_after_a_failed_sample(sampled):
     for today in ({"pool": "trust"}, {"sample": 1}, {"allowed_faults": 5}, {"pool": "trust", "sample": 1}):
         desk.project.settings_file.write_text(strict)
         assert not recheck(desk, done, **today).passed, today
-        lines = [f"{key} = {value!r}" for key, value in today.items()]
-        desk.project.settings_file.write_text("[review]\n" + "\n".join(lines) + "\n")
+        write_policy(desk.project, today)
         assert not recheck(desk, done).passed, f"a looser rung.toml: {today}"
         assert not recheck(desk, done, **today).passed, today
 
@@ -347,8 +350,9 @@ def test_a_sample_counts_by_the_fewest_faults_that_its_plan_or_today_allows(
 
 @pytest.mark.parametrize("in_test", [False, True])
 def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_so(make_desk, project, in_test: bool):
-    project.settings_file.write_text(f"[review]\npool = 'trust'\ngenerated_in_test = {str(in_test).lower()}\n")
-    desk = make_desk(pool="trust", generated_in_test=in_test)
+    policy = {"pool": "trust", "generated_in_test": in_test}
+    write_policy(project, policy)
+    desk = make_desk(**policy)
     desk.store.add(rows(60, 1), role="pool")
     desk.store.add(rows(90, 2), role="candidates", origin="generated")
     approve_all(desk)
@@ -360,8 +364,6 @@ def test_generated_rows_are_trained_on_and_tested_on_only_where_the_policy_says_
 
 
 def test_a_manifest_that_says_nothing_of_its_policy_is_read_strictly(sampled):
-    from workspace.artefact import write_artefact
-
     desk, done = sampled(0)
     write_artefact(done.folder / "manifest.json", done.manifest.model_copy(update={"policy": {}}))
     found = recheck(desk, done)
@@ -447,8 +449,6 @@ def test_a_drawn_row_that_goes_before_anyone_decided_it(make_desk, finding: str,
 
 def test_a_failed_sample_is_not_forgotten_when_rows_come(sampled):
     """A sample of new rows speaks for those alone; a larger sample, or all rows reviewed, opens the gate."""
-    from curation.review import draw_again
-
     desk, done = sampled(1)
     desk.store.add(rows(20, 5), role="pool")
     plan_freeze(desk.store, desk.project, desk.settings)

@@ -45,7 +45,6 @@ def warm(
     *words: str,
     at: Path,
     kill_at: int = 0,
-    under: Path | None = None,
     program: str = "rung",
     ordinary: bool = False,
     vanish: bool = False,
@@ -58,7 +57,7 @@ def warm(
     cut. Every address that it reaches for stands in `err`, after `reached:`.
     """
     listen, tell = os.pipe()
-    order = {"words": words, "under": str(under or at), "kill_at": kill_at, "program": program, "env": env}
+    order = {"words": words, "under": str(at), "kill_at": kill_at, "program": program, "env": env}
     order |= {"ordinary": ordinary, "vanish": vanish, "offline": offline, "tell": tell}
     surroundings = {**os.environ, "TOKENIZERS_PARALLELISM": "false", ORDER: json.dumps(order)}
     with os.fdopen(listen, "rb") as told:

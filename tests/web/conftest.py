@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +48,6 @@ def note(number: int) -> Example:
     return Example(chat_row(" ".join(f"w{number}x{k}" for k in range(12)), f"code {number}"))
 
 
-class Forms:
-    """The forms of a page, as a browser would send them, and all text."""
-
-    def __init__(self, html: str):
-        self.root = document_fromstring(html)
-        for part in self.root.iter("td", "th", "li", "button"):
-            part.text = f" {part.text or ''}"
-        for given in self.root.iter("input"):
-            given.set("value", given.get("value", ""))
-        self.text = str(self.root.text_content())
-
-    def form(self, action: str) -> dict[str, str]:
-        form = next(each for each in self.root.forms if each.get("action") == action)
-        areas = {area.get("name") for area in form.iter("textarea")}
-        return {name: value.removeprefix("\n") if name in areas else value for name, value in form.form_values()}
-
-
 @dataclass
 class Browser:
     """One reviewer's browser, without script: it sends the forms that it was given."""
@@ -78,7 +61,7 @@ class Browser:
 
     def press(self, action: str, to: str = "", **fields: str) -> Browser:
         """Press a button of the form `action`; `to`: the button's own formaction."""
-        data = {**self.page.form(action), **fields}
+        data = {**self.form(action), **fields}
         return self._took(self.client.post(to or action, data=data))
 
     def rule(self, verdict: str, **fields: str) -> Browser:
@@ -89,9 +72,14 @@ class Browser:
         self.answer = answer
         return self
 
-    @property
-    def page(self) -> Forms:
-        return Forms(self.html)
+    def form(self, action: str) -> dict[str, str]:
+        """The fields of a form of the page, as a browser would send them."""
+        root = document_fromstring(self.html)
+        for given in root.iter("input"):
+            given.set("value", given.get("value", ""))
+        form = next(each for each in root.forms if each.get("action") == action)
+        areas = {area.get("name") for area in form.iter("textarea")}
+        return {name: value.removeprefix("\n") if name in areas else value for name, value in form.form_values()}
 
     @property
     def bare(self) -> str:
@@ -100,11 +88,18 @@ class Browser:
 
     @property
     def row(self) -> str:
-        return self.page.form("/decide")["row"]
+        return self.form("/decide")["row"]
+
+    @property
+    def text(self) -> str:
+        root = document_fromstring(self.html)
+        for part in root.iter("td", "th", "li", "button"):
+            part.text = f" {part.text or ''}"
+        return str(root.text_content())
 
     @property
     def words(self) -> str:
-        return re.sub(r"\s+", " ", self.page.text)
+        return re.sub(r"\s+", " ", self.text)
 
 
 @dataclass
@@ -114,20 +109,17 @@ class Site:
     desk: Desk
     door: Door
     now: list[float]
-    clients: list[TestClient] = field(default_factory=list)
 
     def client(self, base: str = "http://127.0.0.1:8642", peer: str = "127.0.0.1") -> TestClient:
         app = build_app(self.desk, host_names(self.desk.settings.web), self.door)
-        made = TestClient(app, base_url=base, client=(peer, 5000), raise_server_exceptions=False)
-        self.clients.append(made)
-        return made
+        return TestClient(app, base_url=base, client=(peer, 5000), raise_server_exceptions=False)
 
     def link(self, name: str, role: str = "reviewer", days: float = 14) -> str:
         return f"/enter/{invite(self.desk.store, name, role=role, days=days)}"
 
-    def browser(self, name: str, role: str = "reviewer", at: str = "") -> Browser:
-        """Someone who came by their link; `at`: the address of a real server."""
-        made = Browser(httpx.Client(base_url=at, follow_redirects=True, timeout=60) if at else self.client())
+    def browser(self, name: str, role: str = "reviewer") -> Browser:
+        """Someone who came by their link."""
+        made = Browser(self.client())
         made.get(self.link(name, role))
         assert made.status == 200, made.html
         return made.get("/")

@@ -1,13 +1,8 @@
-"""The page hides personal data and keys, over real HTTP: who unmasks is in the log, and rows stay true."""
+"""The page hides personal data and keys: who unmasks is in the log, and rows stay true."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
-
-import httpx
-import pytest
 
 from curation.example import Example, chat_row
 from curation.store import Link
@@ -19,18 +14,6 @@ PAID, MORE = "It was paid.", "It was paid in May."
 ROWS = [Example(chat_row(ASKED, ANSWER)), Example(chat_row("What of the claim of May?", PAID))]
 
 
-@pytest.fixture
-def visit(make_site, serving):
-    """`visit(rows, name)`: the site, this person's browser on a real server, and how to make another."""
-
-    def go(rows: list[Example], name: str = "dana") -> tuple[Any, Any, Callable[..., Any]]:
-        site = make_site(rows)
-        other = functools.partial(site.browser, at=serving(site.desk))
-        return site, other(name), other
-
-    return go
-
-
 def events(site) -> list[Any]:
     return list(site.desk.store.events(kind="unmasked"))
 
@@ -39,8 +22,9 @@ def clean(html: str) -> bool:
     return PHONE not in html and MAIL not in html
 
 
-def test_masked_until_asked_for_by_its_own_form(visit):
-    site, browser, _ = visit(ROWS)
+def test_masked_until_asked_for_by_its_own_form(make_site):
+    site = make_site(ROWS)
+    browser = site.browser("dana")
     assert browser.row == "r-000001" and clean(browser.html)
     assert ASKED.replace(PHONE, "[PHONE]") in browser.words and "[EMAIL]" in browser.words
     assert 'data-key="p"' in browser.html
@@ -61,61 +45,65 @@ def test_masked_until_asked_for_by_its_own_form(visit):
     assert site.desk.store.row("r-000001").example.answer == ANSWER
 
 
-def test_an_edit_loads_the_true_text_and_writes_no_mask(visit):
-    site, browser, _ = visit(ROWS)
+def test_an_edit_loads_the_true_text_and_writes_no_mask(make_site):
+    site = make_site(ROWS)
+    browser = site.browser("dana")
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == ANSWER and len(events(site)) == 1
+    assert browser.form("/decide")["text"] == ANSWER and len(events(site)) == 1
     browser.press("/decide", to="/open", panel="edit", text=f"{ANSWER} Half")
     assert len(events(site)) == 1, "typing on is no second look"
     again = browser.get("/")
-    assert clean(again.html) and "text" not in again.page.form("/decide")
+    assert clean(again.html) and "text" not in again.form("/decide")
     browser.press("/decide", to="/open", panel="edit")
-    text = browser.page.form("/decide")["text"]
+    text = browser.form("/decide")["text"]
     assert text == f"{ANSWER} Half"
     browser.rule("edit", text=text.replace("Half", "Whole"))
     row = site.desk.store.row("r-000001")
     assert (row.state, row.example.question, row.example.answer) == ("edited", ASKED, f"{ANSWER} Whole")
 
 
-def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(visit):
-    site, browser, _ = visit([Example(chat_row(ASKED, PAID))])
+def test_an_edit_of_a_plain_answer_leaves_the_question_hidden(make_site):
+    site = make_site([Example(chat_row(ASKED, PAID))])
+    browser = site.browser("dana")
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == PAID and clean(browser.html) and events(site) == []
+    assert browser.form("/decide")["text"] == PAID and clean(browser.html) and events(site) == []
     browser.press("/decide", to="/unmask", text=MORE)
-    assert PHONE in browser.html and browser.page.form("/decide")["text"] == MORE
+    assert PHONE in browser.html and browser.form("/decide")["text"] == MORE
     browser.rule("edit")
     row = site.desk.store.row("r-000001")
     assert (row.example.question, row.example.answer) == (ASKED, MORE)
 
 
-def test_only_who_holds_the_row_by_their_own_form(visit):
-    site, browser, other = visit(ROWS)
-    form = browser.page.form("/decide")
-    mo = other("mo")
-    for fields in (form, {**form, "csrf": mo.page.form("/decide")["csrf"]}, {**form, "csrf": ""}):
+def test_only_who_holds_the_row_by_their_own_form(make_site):
+    site = make_site(ROWS)
+    browser = site.browser("dana")
+    form = browser.form("/decide")
+    mo = site.browser("mo")
+    for fields in (form, {**form, "csrf": mo.form("/decide")["csrf"]}, {**form, "csrf": ""}):
         answer = mo.client.post("/unmask", data=fields)
         assert answer.status_code in (403, 409) and clean(answer.text)
     assert mo.client.get("/unmask").status_code == 404
-    stranger = httpx.Client(base_url=mo.client.base_url, follow_redirects=True)
-    assert stranger.post("/unmask", data=form).status_code == 401
+    assert site.client().post("/unmask", data=form).status_code == 401
     claimed = browser.client.post("/open", data={**form, "panel": "none", "unmasked": "1"})
     assert claimed.status_code == 200 and clean(claimed.text), "a form that says so without the log"
     assert events(site) == []
-    lead = other("lee", "lead")
+    lead = site.browser("lee", "lead")
     browser.rule("approve")
     assert clean(lead.get("/team").html) and "[EMAIL]" in lead.words
 
 
-def test_nothing_is_said_where_nothing_is_hidden(visit):
-    site, browser, _ = visit(ROWS[1:])
+def test_nothing_is_said_where_nothing_is_hidden(make_site):
+    site = make_site(ROWS[1:])
+    browser = site.browser("dana")
     assert "/unmask" not in browser.html
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == PAID and events(site) == []
+    assert browser.form("/decide")["text"] == PAID and events(site) == []
 
 
-def test_what_stands_beside_an_item_is_masked_before_it_is_cut(visit):
+def test_what_stands_beside_an_item_is_masked_before_it_is_cut(make_site):
     long = Example(chat_row("What of the claim of June?", "x" * 110 + f" {PHONE} and more"))
-    site, browser, _ = visit([ROWS[1], long])
+    site = make_site([ROWS[1], long])
+    browser = site.browser("dana")
     with site.desk.store.write() as connection:
         write_links(connection, [Link("r-000001", "r-000002", "near", 0.9)])
     browser.get("/?row=r-000001")

@@ -124,7 +124,7 @@ def test_a_guideline_is_shown_whole():
 def test_a_store_that_fails_is_said_and_nothing_is_shown_as_done(make_site):
     site = make_site()
     dana = site.browser("dana")
-    form = {**dana.page.form("/decide"), "verdict": "approve"}
+    form = {**dana.form("/decide"), "verdict": "approve"}
     site.desk.store.close()
     for file in site.desk.project.root.glob("rung.db*"):
         file.unlink()
@@ -175,7 +175,7 @@ def test_an_edit_that_changes_nothing_is_an_approval(make_site, answer: str, typ
     site = make_site([Example(chat_row("q", answer))])
     browser = site.browser("dana")
     browser.press("/decide", to="/open", panel="edit")
-    assert browser.page.form("/decide")["text"] == answer.replace("\r\n", "\n")
+    assert browser.form("/decide")["text"] == answer.replace("\r\n", "\n")
     browser.press("/decide", to="/open", panel="edit", text=typed)
     assert ("<ins>" in browser.html) == (state == "edited"), "the difference is shown on demand"
     assert browser.rule("edit", text=typed).status == 200
@@ -189,7 +189,7 @@ def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site):
     browser.press("/decide", to="/open", panel="edit")
     browser.rule("edit", text="  ", remark="why is this empty")
     assert browser.status == 400
-    fields = browser.page.form("/decide")
+    fields = browser.form("/decide")
     assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
 
 
@@ -210,9 +210,9 @@ def test_draft_is_taken_up_and_left(make_site):
     row = browser.row
     browser.press("/decide", to="/open", panel="edit", text="half a")
     again = site.browser("dana")
-    assert again.row == row and again.page.form("/decide")["text"] == "half a"
+    assert again.row == row and again.form("/decide")["text"] == "half a"
     again.press("/decide", to="/forget")
-    assert again.row == row and "text" not in again.page.form("/decide")
+    assert again.row == row and "text" not in again.form("/decide")
 
 
 def test_reject_asks_why_and_takes_a_number_words_or_nothing(make_site):
@@ -244,7 +244,7 @@ def test_undo_walks_back_and_foreign_rows_stay(make_site):
     assert dana.press("/undo").row == second
     assert dana.press("/undo").row == first and site.state(first) == "leased"
     assert site.state(second) == "pending", "the row that was open is free again"
-    sent = {"csrf": dana.page.form("/decide")["csrf"], "row": mos}
+    sent = {"csrf": dana.form("/decide")["csrf"], "row": mos}
     assert dana.client.post("/undo", data=sent).status_code == 403 and site.state(mos) == "approved"
 
 
@@ -253,7 +253,7 @@ def test_a_lease_that_ran_out_can_be_taken_again_with_the_text(make_site):
     dana, row = site.stale(None, verdict="edit", text="E11.49")
     assert dana.status == 409 and "/contest" not in dana.html
     dana.get(f"/?row={row}")
-    assert dana.row == row and dana.page.form("/decide")["text"] == "E11.49"
+    assert dana.row == row and dana.form("/decide")["text"] == "E11.49"
     dana.rule("edit")
     assert site.desk.store.row(row).example.answer == "E11.49"
 
@@ -264,7 +264,7 @@ def test_both_go_to_the_lead_who_sees_both_and_ends_it(make_site):
     lead = site.browser("kim", "lead")
     lead.press("/stop", row=lead.row)
     dana, row = site.stale("E11.42", verdict="edit", text="E11.49\r\nmine")
-    assert dana.status == 409 and "E11.49\nmine" in dana.page.text and len(site.decisions()) == 1
+    assert dana.status == 409 and "E11.49\nmine" in dana.text and len(site.decisions()) == 1
     assert re.search(r"\bmo\b.* \d\d:\d\d \(E11\.42\)", dana.words)
     assert dana.press("/contest").status == 200
     assert site.state(row) == "unsure" and dana.row != row
@@ -316,7 +316,7 @@ def test_the_list_is_narrowed_by_state_answer_and_finding(site):
 
 def test_look_alikes_are_approved_by_one_press_each_as_this_persons_decision(site):
     dana = site.browser("dana").get("/?row=r-000001").get("/alike?row=r-000001")
-    marked = {name: value for name, value in dana.page.form("/alike").items() if name.startswith("r-")}
+    marked = {name: value for name, value in dana.form("/alike").items() if name.startswith("r-")}
     assert set(marked) == {f"r-{n:06}" for n in range(2, 7)}  # not the waste rows, not the row itself
     settle(site.desk, "mo", "reject", want="r-000002", reason="wrong")
     form = {"r-000003": "", "r-000013": marked["r-000004"], "r-000005": "changed"}
@@ -339,7 +339,7 @@ def test_under_blind_review_nothing_is_accepted_together(make_site):
     assert "/alike" not in dana.get("/alike?row=r-000002").html.split("</header>")[1]
     listed = browse(site.desk)
     assert {(row.answer, row.state, row.reviewer) for row in listed.rows} == {("lighting", "open", "")}
-    dana.client.post("/alike", data={**dana.get("/").page.form("/decide"), "r-000003": rows[2].content_hash})
+    dana.client.post("/alike", data={**dana.get("/").form("/decide"), "r-000003": rows[2].content_hash})
     assert site.state("r-000003") == "pending"
 
 

@@ -24,7 +24,7 @@ def test_roles_hold_on_every_route(make_site, role: str):
         if way.method == "GET":
             assert browser.get(way.path).status == (200 if role in way.roles else 403), way
             continue
-        fields = {**browser.page.form("/decide"), "verdict": "approve", "panel": "edit", "look": "dark"}
+        fields = {**browser.form("/decide"), "verdict": "approve", "panel": "edit", "look": "dark"}
         before = len(site.decisions())
         for csrf in ("", "0" * 64, "é"):
             assert browser.client.post(way.path, data={**fields, "csrf": csrf}).status_code == 403, way
@@ -102,7 +102,7 @@ def test_a_link_is_no_picture(make_site):
 def test_foreign_host_or_origin(make_site):
     site = make_site()
     browser = site.browser("dana")
-    form = {**browser.page.form("/decide"), "verdict": "approve"}
+    form = {**browser.form("/decide"), "verdict": "approve"}
     hosts = ("evil.example", "127.0.0.1.evil.example", "", "127.0.0.1@evil.example", "[")
     origins = ("http://evil.example", "null", "http://127.0.0.1:1", "http://[")
     for headers in (*({"host": host} for host in hosts), *({"origin": origin} for origin in origins)):
@@ -117,7 +117,7 @@ SECRET = "the answer of the lead"
 def post(browser, path: str, row: str, token: str = "made-up", **fields: str):
     """A form of their own making: with their csrf, for a row and with a token that they like."""
     sent = {
-        "csrf": browser.page.form("/decide")["csrf"],
+        "csrf": browser.form("/decide")["csrf"],
         "row": row,
         "token": token,
         "verdict": "reject",
@@ -153,7 +153,7 @@ def test_a_decision_is_contested_by_whoever_held_the_row_and_no_one_else(make_si
     site = make_site()
     site.link("kim", "lead")
     mallory, dana = site.browser("mallory"), site.browser("dana")
-    tokens = {row: dana.get(f"/?row={row}").page.form("/decide")["token"] for row in ("r-000005", "r-000007")}
+    tokens = {row: dana.get(f"/?row={row}").form("/decide")["token"] for row in ("r-000005", "r-000007")}
     site.now[0] += 1000
     for row, who in (("r-000005", "mo"), ("r-000007", "kim")):
         settle(site.desk, who, "approve", want=row)
@@ -177,7 +177,7 @@ def test_own_origin_and_other_local_names_are_answered(make_site):
         client = site.client(base)
         assert client.get(site.link("dana")).status_code == 200
     browser = site.browser("mo")
-    form = {**browser.page.form("/decide"), "verdict": "approve"}
+    form = {**browser.form("/decide"), "verdict": "approve"}
     sent = {"origin": "http://127.0.0.1:8642", "sec-fetch-site": "same-origin"}
     assert browser.client.post("/decide", data=form, headers=sent).status_code == 200
     assert browser.client.post("/decide", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
@@ -230,7 +230,7 @@ def test_headers_on_every_answer_and_nothing_inline(make_site):
 def test_bodies_that_are_no_form(make_site):
     site = make_site()
     browser = site.browser("dana")
-    form = {**browser.page.form("/decide"), "verdict": "approve"}
+    form = {**browser.form("/decide"), "verdict": "approve"}
     post = browser.client.post
     assert post("/decide", data={**form, "remark": "x" * MOST_BYTES}).status_code == 413
     assert post("/decide", content=iter([b"x" * 2**20] * 5)).status_code == 413, "without a length"

@@ -21,7 +21,6 @@ from in_shell import rung
 from typer.testing import CliRunner
 
 from curation.example import Example, chat_row
-from curation.review import invite
 from curation.store import open_store
 from rung.cli import build_app
 from workspace.errors import RungError
@@ -40,11 +39,6 @@ def folder(tmp_path: Path) -> Path:
     with open_store(Project(tmp_path), Settings()) as store:
         store.add([Example(chat_row("q1", "a1"))], role="candidates")
     return tmp_path
-
-
-def invite_here(folder: Path) -> str:
-    with open_store(Project(folder), Settings()) as store:
-        return invite(store, "dana")
 
 
 @pytest.fixture
@@ -144,7 +138,7 @@ def test_a_port_that_is_taken(folder: Path):
 
 
 def test_elsewhere_with_links_under_its_own_names(folder: Path, serve):
-    invite_here(folder)
+    rung("review", "invite", "dana", cwd=folder)
     _, address = serve("--host", "0.0.0.0", "--url", "https://review.example.org")
     here = f"127.0.0.1:{urlsplit(address).port}"
     for host, status in ((here, 401), ("review.example.org", 401), ("evil.example", 400)):
@@ -163,7 +157,7 @@ def test_a_killed_server_loses_nothing_and_the_form_goes_on(folder: Path, serve)
     """Cookie and form outlive the server: nothing of a session is in its memory."""
     program, address = serve()
     with httpx.Client(base_url=address, timeout=300) as dana:
-        dana.get(f"/enter/{invite_here(folder)}")
+        dana.get(rung("review", "invite", "dana", "--base", address, cwd=folder).stdout.strip())
         fields = dict(re.findall(r'name="(csrf|row|token)" value="([^"]+)"', dana.get("/").text))
         program.send_signal(signal.SIGKILL)
         program.wait()
