@@ -9,31 +9,16 @@ from typing import Any
 import in_process
 import pytest
 from databases import postgres  # noqa: F401
-from freezing import rows
+from freezing import rows, rows_of
 from rows_in_files import lines
 
-from curation.example import Example, chat_row
+from curation.example import Example
 from curation.review import Desk, open_desk
 from curation.split.plan import plan_freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 
 MakeDesk = Callable[..., Desk]
-MakeRows = Callable[..., list[Example]]
-
-
-@pytest.fixture(scope="session")
-def rows_of() -> MakeRows:
-    """`rows_of(count, start=0)`: rows of which none is near another, for the words of each are its own."""
-
-    def make(count: int, start: int = 0) -> list[Example]:
-        made = []
-        for number in range(start, start + count):
-            words = " ".join(f"w{number}x{k}" for k in range(12))
-            made.append(Example(chat_row(f"Question {words}?", f"answer {number}")))
-        return made
-
-    return make
 
 
 @pytest.fixture
@@ -43,7 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def make_desk(project: Project, rows_of: MakeRows) -> Iterator[MakeDesk]:
+def make_desk(project: Project) -> Iterator[MakeDesk]:
     """`make_desk(**review settings)`: a desk on the project, closed at the end; so many candidates and own rows."""
     opened: list[Desk] = []
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freezing import rows_of
 from sqlalchemy import event, insert, select, text, update
 
 from curation.review import Desk, Ruling, decide, decide_all, next_item, progress, refresh_queue
@@ -27,7 +28,6 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 APPROVE = Ruling("approve")
-on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
 
 
 def other(work: Callable[[], Any]) -> Future[Any]:
@@ -37,8 +37,8 @@ def other(work: Callable[[], Any]) -> Future[Any]:
     return begun
 
 
-@on_postgres
-def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, url: str):
+def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, postgres):
+    url = postgres()
     with make_desk(url=url).store.read() as connection:
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s", "where nothing else is said"
     desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s", candidates=3)
@@ -57,8 +57,8 @@ def take(desk: Desk, reviewer: str) -> str:
     return done.id
 
 
-@on_postgres
-def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, url: str, rows_of):
+def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, postgres):
+    url = postgres()
     desks = [make_desk(url=url, overlap=1.0, overlap_people=2) for _ in range(2)]
     desks[0].store.add(rows_of(40), role="candidates")
     names = [f"r-{n:06d}" for n in range(1, 41)]
@@ -69,8 +69,8 @@ def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, url: 
     assert [len(each.result(60)) for each in both] == [40, 40]
 
 
-@on_postgres
-def test_two_decide_first_under_a_new_guideline(make_desk, url: str, rows_of):
+def test_two_decide_first_under_a_new_guideline(make_desk, postgres):
+    url = postgres()
     one, two = (make_desk(url=url) for _ in range(2))
     one.store.add(rows_of(4), role="candidates")
     item = next_item(two, "dana").item
@@ -85,9 +85,8 @@ def test_two_decide_first_under_a_new_guideline(make_desk, url: str, rows_of):
     assert len(one.store.events(kind="guideline")) == 1
 
 
-@on_postgres
-def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(make_desk, url: str):
-    desk = make_desk(url=url, candidates=3)
+def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(make_desk, postgres):
+    desk = make_desk(url=postgres(), candidates=3)
     with desk.store.write() as connection:
         connection.execute(update(rows).where(rows.c.id == 2).values(state="approved", decision_id=7))
         change = other(lambda: desk.store.queue(["r-000002"], "again", "x"))
@@ -97,9 +96,8 @@ def test_what_is_decided_while_rows_are_sent_to_review_is_there_after_the_undo(m
     assert tuple(found) == ("approved", 7)
 
 
-@on_postgres
-def test_a_change_is_taken_back_once(make_desk, url: str):
-    desk = make_desk(url=url, candidates=3)
+def test_a_change_is_taken_back_once(make_desk, postgres):
+    desk = make_desk(url=postgres(), candidates=3)
     change = desk.store.exclude(["r-000002"], "odd", "x")
     with desk.store.write(alone=True):
         both = [other(lambda: desk.store.undo(change)) for _ in range(2)]
@@ -107,9 +105,8 @@ def test_a_change_is_taken_back_once(make_desk, url: str):
     assert len(desk.store.events(kind="undo")) == 1
 
 
-@on_postgres
-def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str):
-    desk = make_desk(url=url, candidates=3)
+def test_the_next_row_comes_while_a_long_import_runs(make_desk, postgres):
+    desk = make_desk(url=postgres(), candidates=3)
     refresh_queue(desk.store, desk.settings)
     next_item(desk, "dana")
     with desk.store.write() as connection:
@@ -122,7 +119,7 @@ def test_the_next_row_comes_while_a_long_import_runs(make_desk, url: str):
         assert not is_due(connection)
 
 
-def test_what_is_read_in_one_go_is_one_state(make_desk, url: str, rows_of):
+def test_what_is_read_in_one_go_is_one_state(make_desk, url: str):
     desk = make_desk(url=url, candidates=3)
     with desk.store.read() as connection:
         before = connection.execute(select(rows.c.id)).all()
@@ -180,7 +177,7 @@ def start(root: Path, url: str, name: str, code: str = WORKER) -> subprocess.Pop
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, rows_of, project):
+def test_eight_reviewers_at_once_one_of_them_killed(make_desk, url: str, project):
     """No decision lost, none doubled, none without an author; what the killed one held goes to another."""
     rows = 80
     desk = make_desk(url=url)

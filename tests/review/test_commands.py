@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freezing import rows_of
 from rows_in_files import lines
 
 from curation.example import Example, chat_row
@@ -16,7 +17,7 @@ from curation.store import open_store
 from workspace.settings import load_settings
 
 
-def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told, project, rows_of):
+def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told, project):
     rows = rows_of(20)
     near = [rows[0].with_answer("answer 0")]
     lines(Path("a.jsonl"), [row.row for row in [*rows, *near, rows[1]]], '{"mesages": []}\nnot json\n')
@@ -35,7 +36,7 @@ def test_import_counts_every_line_and_changes_nothing_the_second_time(rung, told
     assert refused["error"]["where"] == "mine.jsonl" and (project.root / "mine.jsonl").read_text() == "precious\n"
 
 
-def test_review_by_script(rung, told, imported, ruled, project, rows_of):
+def test_review_by_script(rung, told, imported, ruled, project):
     (project.root / "guideline.md").write_text("# Guide\n")
     imported("c.jsonl", rows_of(2), "--as", "candidates")
     item = told("review", "next", "--reviewer", "A")
@@ -73,7 +74,7 @@ def test_review_by_script(rung, told, imported, ruled, project, rows_of):
     assert missing["error"]["found"] == "r-999999"
 
 
-def test_decisions_by_mail(rung, told, imported, project, rows_of):
+def test_decisions_by_mail(rung, told, imported, project):
     """A row as long as rows may be goes out to CSV and comes back, too."""
     long = Example(chat_row("word " * 60_000, "yes"))
     imported("c.jsonl", [*rows_of(4), long], "--as", "candidates")
@@ -127,7 +128,7 @@ def test_invite_prints_a_link(rung, project):
     ],
 )
 def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
-    rung, imported, project, rows_of, name: str, data: bytes | None, said: list[str]
+    rung, imported, project, name: str, data: bytes | None, said: list[str]
 ):
     imported("c.jsonl", rows_of(2), "--as", "candidates")
     rung("review", "export", "-o", "out.csv")
@@ -137,7 +138,7 @@ def test_a_file_of_decisions_that_cannot_be_read_is_named_with_every_line(
     assert all(datum in told for datum in said) and "Errno" not in told and "bad.jsonl:1" not in told
 
 
-def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, imported, ruled, project, rows_of):
+def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, imported, ruled, project):
     """By the decision itself, while the sample goes on; then in both states, at the freeze and on the card."""
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n[project]\nperson = 'dana'\n")
     imported("pool.jsonl", rows_of(40))
@@ -160,7 +161,7 @@ def test_a_failed_sample_is_said_at_once_and_everywhere(rung, told, imported, ru
     assert next(line for line in card.splitlines() if "4 of 4" in line).endswith("**")  # set apart: it failed
 
 
-def test_a_sample_of_rows_that_are_not_frozen_stands_on_no_card(rung, told, imported, ruled, project, rows_of):
+def test_a_sample_of_rows_that_are_not_frozen_stands_on_no_card(rung, told, imported, ruled, project):
     (project.root / "rung.toml").write_text("[review]\nsample = 4\n")
     imported("test.jsonl", rows_of(3), "--as", "test")
     imported("pool.jsonl", rows_of(40, 100))
@@ -172,7 +173,7 @@ def test_a_sample_of_rows_that_are_not_frozen_stands_on_no_card(rung, told, impo
 
 
 @pytest.mark.parametrize("verdict", ["unsure", "flag"])
-def test_one_person_alone_can_always_finish(rung, told, imported, ruled, project, rows_of, verdict: str):
+def test_one_person_alone_can_always_finish(rung, told, imported, ruled, project, verdict: str):
     """A row that the project's own person is not sure of comes back last, on its own, by name, and after an undo."""
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n[review]\npool = 'all'\n")
     imported("test.jsonl", rows_of(3), "--as", "test")
@@ -188,7 +189,7 @@ def test_one_person_alone_can_always_finish(rung, told, imported, ruled, project
     rung("data", "freeze", "--test-only")
 
 
-def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, told, imported, ruled, project, rows_of):
+def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, told, imported, ruled, project):
     (project.root / "rung.toml").write_text("[project]\nperson = 'dana'\n")
     imported("c.jsonl", rows_of(1), "--as", "candidates")
     rung("review", "invite", "mo")
@@ -201,7 +202,7 @@ def test_with_others_about_a_row_waits_for_them_and_the_way_out_is_said(rung, to
     assert told("review", "next")["id"] == item["id"]
 
 
-def test_a_frozen_version_has_one_hash_everywhere(rung, told, imported, project, rows_of):
+def test_a_frozen_version_has_one_hash_everywhere(rung, told, imported, project):
     """In text, status, card and log, frozen now or before; each split's own hash is the manifest's."""
     (project.root / "rung.toml").write_text('[review]\npool = "trust"\n[project]\nperson = "dana"\n')
     for role, rows in (("test", rows_of(20)), ("pool", rows_of(60, 20))):
@@ -246,7 +247,7 @@ def test_a_review_again_by_script(rung, told, imported, ruled, project):
     assert len(told("review", "again", "--yes")["rows"]) == 2, "the third one is open already"
 
 
-def test_a_row_that_was_taken_out_is_not_reopened(rung, imported, project, rows_of):
+def test_a_row_that_was_taken_out_is_not_reopened(rung, imported, project):
     """Nobody would be given it, though it was told as sent to review."""
     imported("c.jsonl", rows_of(2), "--as", "candidates")
     with open_store(project, load_settings(project.settings_file)) as store:
@@ -262,7 +263,7 @@ def state(told) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", ["pool", "candidates", "train", "test"])
-def test_the_last_import_is_taken_back_whole(rung, told, imported, rows_of, role: str):
+def test_the_last_import_is_taken_back_whole(rung, told, imported, role: str):
     """Also with duplicates inside and beside it, with a sample drawn, and twice; the same file comes in again."""
     imported("a.jsonl", rows_of(20))
     before = state(told)
@@ -280,7 +281,7 @@ def test_the_last_import_is_taken_back_whole(rung, told, imported, rows_of, role
     assert "undo" in rung("data", "undo", wanted=2).stderr
 
 
-def test_what_something_stands_on_stays(rung, told, imported, ruled, rows_of):
+def test_what_something_stands_on_stays(rung, told, imported, ruled):
     """Decided rows; an import that came later is undone first."""
     imported("a.jsonl", rows_of(3), "--as", "candidates")
     item, _ = ruled("approve")
@@ -291,7 +292,7 @@ def test_what_something_stands_on_stays(rung, told, imported, ruled, rows_of):
     assert told("review", "status")["states"].get("approved") == 1
 
 
-def test_frozen_rows_stay(rung, told, imported, project, rows_of):
+def test_frozen_rows_stay(rung, told, imported, project):
     project.settings_file.write_text('[review]\npool = "trust"\n')
     imported("a.jsonl", rows_of(40))
     rung("data", "freeze", "--test-only")
@@ -299,7 +300,7 @@ def test_frozen_rows_stay(rung, told, imported, project, rows_of):
     assert error["where"] == "a.jsonl" and "v001" in error["message"]
 
 
-def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project, rows_of):
+def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project):
     project.settings_file.write_text("[review]\nsample = 10\n")
     imported("a.jsonl", rows_of(20))
     imported("b.jsonl", rows_of(20, 30))
@@ -307,7 +308,7 @@ def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project
     rung("data", "undo", wanted=1)
 
 
-def test_a_folder_is_taken_only_where_that_was_asked_for(rung, told, project, rows_of):
+def test_a_folder_is_taken_only_where_that_was_asked_for(rung, told, project):
     Path("in/deep").mkdir(parents=True)
     lines(Path("in/a.jsonl"), [row.row for row in rows_of(5)])
     lines(Path("in/deep/b.jsonl"), [row.row for row in rows_of(5, 10)])
@@ -326,7 +327,7 @@ def test_a_loop_of_links_is_an_error_in_words(rung, project, words: tuple[str, .
     assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_files_of_one_import_are_sampled_together(rung, told, rows_of):
+def test_the_files_of_one_import_are_sampled_together(rung, told):
     rung("data", "import", *(lines(Path(f"{n}.jsonl"), [row.row for row in rows_of(10, 20 * n)]) for n in range(3)))
     (sample,) = told("review", "status")["samples"]
     assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 from deciding import settle, take
+from freezing import rows_of
 from sqlalchemy import select
 
 from curation.example import Example, chat_row
@@ -37,7 +38,7 @@ from workspace.errors import Refusal, RungError
 @pytest.mark.parametrize(
     ("policy", "queued", "rest"), [("all", 300, ""), ("sample", 149, "unreviewed"), ("trust", 0, "trusted")]
 )
-def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: str, queued: int, rest: str):
+def test_the_policy_says_what_of_the_pool_is_queued(make_desk, policy: str, queued: int, rest: str):
     desk = make_desk(pool=policy, own=300)
     desk.store.add(rows_of(2, 900), role="candidates")
     found = progress(desk)
@@ -45,7 +46,7 @@ def test_the_policy_says_what_of_the_pool_is_queued(make_desk, rows_of, policy: 
     assert found.not_queued == {"unreviewed": 0, "trusted": 0} | ({rest: 300 - queued} if rest else {})
 
 
-def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk, rows_of):
+def test_a_sample_is_drawn_by_seed_and_stands_once_an_item_was_seen(make_desk):
     desk = make_desk(sample=20, own=100)
     progress(desk)
     dataset = desk.settings.dataset.model_copy(update={"seed": 14})  # not the usual one
@@ -137,7 +138,7 @@ def test_near_rows_stand_beside_an_item(told, imported, ruled):
     ]
 
 
-def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk, rows_of):
+def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk):
     desk = make_desk(pool="trust", own=1)
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
     ((sent,),) = (take(desk, "dana").findings,)
@@ -157,7 +158,7 @@ def failed_sample(make_desk, **review):
     return desk
 
 
-def test_a_larger_sample_stands_when_other_rows_come(make_desk, rows_of):
+def test_a_larger_sample_stands_when_other_rows_come(make_desk):
     """It is of fresh rows; a look at the queue drew it again at the first size and error once, before it was seen."""
     desk = failed_sample(make_desk, accept_automatic=True)
     (sample,) = progress(desk).samples
@@ -241,7 +242,7 @@ def test_a_blind_second_person_does_not_see_the_edit_that_waits_for_them(make_de
     assert item.blind and item.answer == "answer 0"
 
 
-def test_the_policy_on_edits_holds_for_edits_made_before(make_desk, rows_of):
+def test_the_policy_on_edits_holds_for_edits_made_before(make_desk):
     first = make_desk()
     first.store.add(rows_of(1), role="candidates")
     assert settle(first, "dana", "edit", text="better").state == "edited"
@@ -289,7 +290,7 @@ def test_topics_stand_together(make_desk):
     assert changes == 3, topics
 
 
-def test_the_doubtful_come_first(make_desk, rows_of):
+def test_the_doubtful_come_first(make_desk):
     desk = make_desk(order="uncertainty")
     ids = desk.store.add(rows_of(4), role="candidates").ids
     with desk.store.write() as connection:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from deciding import held_before, settle, take
+from freezing import rows_of
 from sqlalchemy import event, insert, text
 
 from curation.example import Example
@@ -28,7 +29,7 @@ from workspace.settings import Settings
 APPROVE = Ruling("approve")
 
 
-def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twice(make_desk, rows_of):
+def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twice(make_desk):
     desk = make_desk(own=2)
     desk.store.add(rows_of(2, 10), role="test")
     first = take(desk, "dana")
@@ -102,16 +103,21 @@ def test_many_entries_are_put_together(make_desk, url: str):
         assert connection.execute(text("SELECT count(*) FROM tally")).scalar_one() == 1
 
 
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
-    """The database's own query plan, for every statement of a decision."""
-    desk = make_desk(url=url, candidates=60)
-    decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
-    settle(desk, "dana", "approve")
+def statements(desk: Desk) -> list[tuple[str, Any]]:
+    """Each statement that the database is given from now on, with its values."""
     asked: list[tuple[str, Any]] = []
     event.listen(
         desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
     )
+    return asked
+
+
+def test_no_step_of_a_decision_goes_through_all_rows(make_desk):
+    """The database's own query plan, for every statement of a decision."""
+    desk = make_desk(candidates=60)
+    decide_all(desk, "lead", [(f"r-{n:06d}", APPROVE) for n in range(1, 9)], kind="person")
+    settle(desk, "dana", "approve")
+    asked = statements(desk)
     for verdict, answer in (("approve", None), ("edit", "another answer"), ("reject", None)) * 4:
         settle(desk, "dana", verdict, text=answer)
     seen = [each for each in asked if each[0].startswith(("SELECT", "UPDATE", "DELETE"))]
@@ -122,14 +128,10 @@ def test_no_step_of_a_decision_goes_through_all_rows(make_desk, url: str):
         assert not [step for step in plan if step in ("SCAN rows", "SCAN decisions", "SCAN later")], (words, plan)
 
 
-@pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str):
+def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, postgres):
     """With sorting and scanning made dear, the plan sorts only where no index holds the rows in their order."""
-    desk = make_desk(url=url, candidates=6)
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        desk.store.engine, "before_cursor_execute", lambda _c, _cur, words, given, _x, _m: asked.append((words, given))
-    )
+    desk = make_desk(url=postgres(), candidates=6)
+    asked = statements(desk)
     settle(desk, "dana", "approve")
     first = [each for each in asked if "LIMIT" in each[0] and "rows.place" in each[0] and "SKIP LOCKED" in each[0]]
     assert len(first) == 2, "the pending and the unsure"
@@ -141,21 +143,15 @@ def test_the_first_free_row_comes_by_an_index_on_postgresql(make_desk, url: str)
         assert "ix_rows_state_priority_place_id" in plan and "Sort" not in plan, plan
 
 
-def fill(place: Path):
-    """Write until nothing more fits."""
-    with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as filler:
-        while True:
-            filler.write(b"x" * 512)
-
-
-def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path, rows_of):
+def test_a_disk_full_while_deciding_loses_nothing(small_disk: Path):
     (small_disk / "rung.toml").write_text("")
     with open_desk(Project(small_disk), Settings()).store as store:
         desk = Desk(store, Project(small_disk), Settings())
         store.add(rows_of(20), role="candidates")
         made = [settle(desk, "mo", "approve").id for _ in range(3)]
         item = take(desk, "mo")
-        fill(small_disk)
+        with contextlib.suppress(OSError):
+            (small_disk / "filler").write_bytes(bytes(1 << 22))
         refused = 0
         for _ in range(40):  # the log file may still have room for a few
             try:

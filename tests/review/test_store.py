@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from databases import first_on_sqlite, first_schema
 from deciding import settle
+from freezing import rows_of
 from sqlalchemy import insert, text
 
 from curation.example import Example, chat_row
@@ -32,7 +33,7 @@ def opened(project: Project, url: str) -> Store:
     return open_store(project, Settings.model_validate({"store": {"url": url}}))
 
 
-def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of):
+def test_rows_come_back_as_they_went_in(project: Project, url: str):
     rows = rows_of(5)
     with opened(project, url) as store:
         added = store.add([NewRow(row, line=k + 1, meta={"n": k}) for k, row in enumerate(rows)], role="pool")
@@ -56,7 +57,7 @@ def test_rows_come_back_as_they_went_in(project: Project, url: str, rows_of):
             store.row("row 1")
 
 
-def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows_of):
+def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str):
     """Reports and manifests name it: a column that a later version adds to the log, or another database, keeps it."""
     line = {"at": "2026-11-29T10:00:00+00:00", "actor": "sam", "kind": "frozen", "ref": "v001", "detail": '{"n": 1}'}
     decision = {"row_id": 1, "reviewer_id": 1, "verdict": "approve", "reason": "", "remark": "ü", "seconds": 0.1}
@@ -72,7 +73,7 @@ def test_the_hash_of_a_log_is_the_same_for_good(project: Project, url: str, rows
     assert log == "1+1 c10d4129802efd9ff71266aded671bbb1bb8bf709bd39c2ad0d3cd58cad0c5e1"
 
 
-def test_changes_are_taken_back(project: Project, url: str, rows_of):
+def test_changes_are_taken_back(project: Project, url: str):
     with opened(project, url) as store:
         store.add(rows_of(4), role="pool")
         proof = {2: {"kept": "r-000003"}}
@@ -137,7 +138,7 @@ def test_another_database_kind_is_refused(project: Project):
         opened(project, "postgresql://rung@127.0.0.1:1/x")
 
 
-def test_a_database_holds_the_rows_of_one_project(project: Project, postgres, rows_of):
+def test_a_database_holds_the_rows_of_one_project(project: Project, postgres):
     """The second project is told at once, and reads nothing; a schema of its own, or the first one's name, opens."""
     url = postgres()
     names = {name: Settings.model_validate({"project": {"name": name}, "store": {"url": url}}) for name in ("ta", "tb")}
@@ -225,7 +226,7 @@ def test_an_older_file_put_in_place_later_is_copied_too(project: Project):
     assert counts == [0, 1]
 
 
-def test_the_database_is_for_its_owner_alone(project: Project, rows_of):
+def test_the_database_is_for_its_owner_alone(project: Project):
     with opened(project, "") as store:
         store.add(rows_of(1), role="pool")
         found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in project.root.glob("rung.db*")}
@@ -244,7 +245,7 @@ def test_an_upgrade_that_fails_leaves_the_first_schema(project: Project, monkeyp
         assert "place" not in [column[1] for column in connection.execute("PRAGMA table_info(rows)")]
 
 
-def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk, rows_of):
+def test_gold_items_of_an_older_file_end_and_what_comes_later_counts(make_desk):
     desk = make_desk()
     (name,) = desk.store.add(rows_of(1), role="candidates").ids
     decide_all(desk, "kim", [(name, Ruling("approve"))], kind="person")

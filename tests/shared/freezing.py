@@ -14,6 +14,14 @@ from workspace.settings import Settings
 WORDS = [f"word{n}" for n in range(4000)]
 
 
+def rows_of(count: int, start: int = 0) -> list[Example]:
+    """Rows of which none is near another, for the words of each are its own."""
+    return [
+        Example(chat_row(f"Question {' '.join(f'w{number}x{k}' for k in range(12))}?", f"answer {number}"))
+        for number in range(start, start + count)
+    ]
+
+
 def rows(count: int, seed: int, answer: str = "") -> list[Example]:
     """Rows of which none is near another."""
     draw = random.Random(seed)

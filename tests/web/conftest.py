@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from deciding import settle
+from freezing import rows_of
 from lxml.html import document_fromstring
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from curation.example import Example, chat_row
+from curation.example import Example
 from curation.review import Desk, invite, open_desk
 from curation.store import NewRow
 from rung.web.app import build_app
@@ -41,11 +42,6 @@ Use E11.40 only if the note names no kind.
 ## 3.1 Injuries
 Laterality is always coded: <b>left</b> or right.
 """
-
-
-def note(number: int) -> Example:
-    """A row that is near no other."""
-    return Example(chat_row(" ".join(f"w{number}x{k}" for k in range(12)), f"code {number}"))
 
 
 @dataclass
@@ -161,7 +157,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         opened.append(desk)
         shift = [0.0]
         desk = Desk(desk.store, desk.project, settings, lambda: time.time() + shift[0])
-        given = [note(number) for number in range(rows)] if isinstance(rows, int) else rows
+        given = rows_of(rows) if isinstance(rows, int) else rows
         desk.store.add(given, role="candidates", origin="generated")
         ticks = [0.0]
         return Site(desk, Door(desk, clock=lambda: ticks[0] + shift[0]), shift)
