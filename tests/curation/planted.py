@@ -150,12 +150,6 @@ FOREIGN = [
 ]
 
 
-def planted(rng, rows, share, plant):
-    """A copy of `rows` in which `plant` changed a share; the copy and the changed indices."""
-    chosen = set(rng.sample(range(len(rows)), int(share * len(rows))))
-    return [plant(rng, each) if i in chosen else each for i, each in enumerate(rows)], chosen
-
-
 def asked(each):
     return each["messages"][0]["content"]
 
@@ -314,10 +308,12 @@ SOUND = {"orders": with_look_alikes, "form": coded, "spelling": spelled, "words"
 SHARE = {"form": 0.005, "spelling": 0.02}
 
 
-def measured(name, seed=7, count=400):
+def measured(name, seed, count=400):
     """Found, planted, false and sound: recall on planted rows, and false alarms among as many sound ones."""
     rng = random.Random(seed)
-    rows, chosen = planted(rng, SOUND.get(name, clean)(rng, count), SHARE.get(name, 0.1), CASES[name])
+    sound = SOUND.get(name, clean)(rng, count)
+    chosen = set(rng.sample(range(count), int(SHARE.get(name, 0.1) * count)))
+    rows = [CASES[name](rng, each) if i in chosen else each for i, each in enumerate(sound)]
     found = hit(run(rows, name, words=LISTED), name)
     return len(found & chosen), len(chosen), len(found - chosen), len(rows) - len(chosen)
 
@@ -341,12 +337,6 @@ def one_answer(rng, share=0.97):
 
 def one_source(rng, share=0.97):
     return [row(prose(rng, 1), prose(rng), source="a" if rng.random() < share else "b") for _ in range(300)]
-
-
-def dull(rng):
-    return [
-        row(f"Please tell me the price of item {rng.randrange(6)} in the shop today", prose(rng)) for _ in range(300)
-    ]
 
 
 def told_by_source(rng):
@@ -393,7 +383,14 @@ SETS = {
     ),
     "constant": ([one_answer], [classes, lambda rng: one_answer(rng, 0.85)]),
     "spread": ([one_source], [classes, lambda rng: one_source(rng, 0.8)]),
-    "diversity": ([dull], [lambda rng: clean(rng, 300), classes]),
+    "diversity": (
+        [
+            lambda rng: [
+                row(f"Please tell me the price of item {rng.randrange(6)} today", prose(rng)) for _ in range(300)
+            ]
+        ],
+        [lambda rng: clean(rng, 300), classes],
+    ),
     "skew": (
         [told_by_source, told_by_length, longer_preferred, few_long_answers],
         [classes, lambda rng: clean(rng, 300), lambda rng: longer_preferred(rng, 0.6)],
@@ -403,7 +400,7 @@ SETS = {
 """Checks that judge a whole set: makers of sets with the fault, and of sets without it."""
 
 
-def judged(name, seeds=range(10)):
+def judged(name, seeds):
     """Of sets with the fault and without: how many were called so, and how many there are."""
     counts = []
     for makers in SETS[name]:

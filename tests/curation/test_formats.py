@@ -105,6 +105,15 @@ QUICK = [
     '{"text": "a", "id": 3}',
     '{"text": "a", "text": "b"}',
     '{"text": "a", "label": "b"}',
+    '{"te\\u0078t": "some text", "id": 7}',
+    '{"text": "x", "chosen": "y"}',
+    '{"prompt": "p", "completion": "c"}',
+    '{"messages": null, "text": "x"}',
+    '{"messages": [{"role": "user", "content": "a"}]}',
+    '{"messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',
+    talk("system", "user", "assistant"),
+    *(NAMED.replace('"id"', json.dumps(key)) for key in ('a"b', "a\\b", "a\nb", "a\x01", "source", "score")),
+    NAMED.replace('"r1"', '"r1", "meta": {"a": [{"b": 1}]}'),
 ]
 
 
@@ -297,10 +306,6 @@ def test_label_studio_is_one_array_that_reads_back(tmp_path):
     assert json.loads((tmp_path / "none.json").read_text()) == []
 
 
-def chat(question: str, answer: str, **other: object) -> str:
-    return json.dumps({"id": 1, **chat_row(question, answer), **other}, ensure_ascii=False)
-
-
 Read = tuple[list[tuple[int, str, str | None, str]], list[int]]
 parts = attrgetter("question", "answer", "system")
 
@@ -339,43 +344,30 @@ def reference(path: Path) -> Read:
     return rows, [item.line for item in items if isinstance(item, Reject)]
 
 
-SYSTEM = json.dumps({"messages": [{"role": r, "content": r} for r in ("system", "user", "assistant")], "n": [1, "x"]})
-FORMS = [
-    SYSTEM,
-    json.dumps({"text": "some text", "id": 7}),
-    '{"te\\u0078t": "some text", "id": 7}',
-    chat("a", "b", source="s", score=0.5),
-    chat("a", "b", meta={"a": [{"b": 1}]}),
-    chat("a", "b", system="c"),
-    '{"prompt": "p", "completion": "c"}',
-    '{"messages": [{"role": "user", "content": "a"}]}',
-    *(chat("a", "b", **{key: 1}) for key in ('a"b', "a\\b", "a\nb", "a\x01")),
-    '{"messages": null, "text": "x"}',
-    '{"messages": [{"role": "user", "role" : "user", "content": "\\":"}, {"role": "assistant", "content": "b"}]}',
-    '{"id": 1, "messages": [{"role": "user", "content": "a\\u0000"}, {"role": "assistant", "content": "b"}]}',
-    '{"text": "x", "chosen": "y"}',
-]
-
-
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("mixed", [False, True])
 def test_forms_of_rows_alone_and_mixed(end: str, mixed: bool, tmp_path: Path) -> None:
-    for number, line in enumerate(FORMS):
+    for number, line in enumerate(QUICK):
         path = tmp_path / f"{number}.jsonl"
-        path.write_text((end or "\n").join([line, *(FORMS if mixed else ())] * 5) + end)
+        path.write_text((end or "\n").join([line, *(QUICK if mixed else ())] * 5) + end)
         assert read(path) == reference(path)
 
 
 def test_rows_of_packed_files_and_tables_are_found_again(tmp_path: Path) -> None:
     packed, table = tmp_path / "a.jsonl.gz", tmp_path / "b.csv"
-    packed.write_bytes(gzip.compress("\n".join([SYSTEM, '{"prompt": "p", "completion": "c"}', "{"]).encode()))
-    table.write_text("question,answer\nq,a\nq2,a2\n")
+    packed.write_bytes(
+        gzip.compress(
+            "\n".join([talk("system", "user", "assistant"), '{"prompt": "p", "completion": "c"}', "{"]).encode()
+        )
+    )
+    table.write_text("question,answer\nq,a\n{q2} x,a2\n")
     with RowFile([packed, table, packed]) as files:
         rows = list(files)
-        assert [row.question for row in rows] == ["user", "p", "q", "q2", "user", "p"]
+        assert [row.question for row in rows] == ["user 1", "p", "q", "{q2} x", "user 1", "p"]
         assert files.fetch([5, 0, 2]) == [rows[5], rows[0], rows[2]]
         assert [files.where(row) for row in (1, 3, 4)] == [(str(packed), 2), (str(table), 3), (str(packed), 1)]
         assert [reject.line for reject in files.rejects] == [3, 3]
         out = io.BytesIO()
-        files.copy([False, True, True, False, False, False], out)
-        assert out.getvalue().splitlines() == [b'{"prompt": "p", "completion": "c"}', rows[2].to_json().encode()]
+        files.copy([False, True, True, True, False, False], out)
+        copied = ['{"prompt": "p", "completion": "c"}', rows[2].to_json(), rows[3].to_json()]
+        assert out.getvalue().decode().splitlines() == copied

@@ -172,36 +172,34 @@ def test_questions_of_few_words_and_their_answers_in_a_text_row_leak() -> None:
         ]
 
 
-def tool(said: str) -> dict[str, object]:
-    arguments = {"type": "object", "properties": {"q": {"type": "string", "description": said}}}
-    return {"type": "function", "function": {"name": "find", "parameters": arguments}}
-
-
 def beside(place: str, said: str) -> Example:
     """A row that has something else for question and answer."""
-    call = {"type": "function", "function": {"name": "find", "arguments": json.dumps({"q": f"{fresh(9)}\n{said}"})}}
-    end = {"role": "assistant", "content": fresh(9)}
-    kinds = {
-        "reasoning": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "reasoning_content": said}]},
-        "thinking": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "thinking": said}]},
-        "tool call": {"messages": [{"role": "user", "content": fresh(9)}, {**end, "tool_calls": [call]}]},
-        "tools": {"messages": [{"role": "user", "content": fresh(9)}, end], "tools": [tool(said)]},
-        "rejected": {
-            "prompt": [{"role": "user", "content": fresh(9)}],
+    row = chat_row(fresh(9), fresh(9))
+    asked, end = row["messages"]
+    if place == "tools":
+        arguments = {"type": "object", "properties": {"q": {"type": "string", "description": said}}}
+        row["tools"] = [{"type": "function", "function": {"name": "find", "parameters": arguments}}]
+    elif place == "tool call":
+        arguments = json.dumps({"q": f"{fresh(9)}\n{said}"})
+        end["tool_calls"] = [{"type": "function", "function": {"name": "find", "arguments": arguments}}]
+    elif place == "rejected":
+        row = {
+            "prompt": [asked],
             "chosen": [end],
             "rejected": [{**end, "content": fresh(9), "reasoning_content": said}],
-        },
-    }
-    return Example(kinds[place])
+        }
+    else:
+        end[place] = said
+    return Example(row)
 
 
-@pytest.mark.parametrize("place", ["reasoning", "thinking", "tool call", "tools", "rejected"])
+@pytest.mark.parametrize("place", ["reasoning_content", "thinking", "tool call", "tools", "rejected"])
 @pytest.mark.parametrize("mark", ["", "\u200b", "é "])
 def test_what_is_beside_the_messages_is_searched_and_named(place: str, mark: str) -> None:
     test = row(question=12)
     words_ = test.question.split()
     said = f"{mark}{fresh(9)}\n{words_[0]}{mark.strip('é ')} {' '.join(words_[1:])} {fresh(9)}"
-    role = {"thinking": "reasoning", "rejected": "reasoning"}.get(place, place)
+    role = place if place.startswith("tool") else "reasoning"
     number = {"tools": -1, "rejected": 2}.get(place, 1)
     (leak,) = found(test, beside(place, said)).leaks
     assert (leak.kind, leak.evidence.message, leak.evidence.role) == ("contained", number, role)

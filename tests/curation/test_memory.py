@@ -6,7 +6,7 @@ import json
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,33 +70,24 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
     assert most[1] - most[0] < (sizes[1] - sizes[0]) / 8, (most, sizes)
 
 
-class Made:
-    """Train rows that are made when they are asked for: each is a question of the test, one word changed."""
-
-    def __init__(self, count: int, test: list[Example]) -> None:
-        self.count, self.test = count, test
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self._row(index) for index in range(self.count))
-
-    def fetch(self, indices: Sequence[int]) -> list[Example]:
-        return [self._row(index) for index in indices]
-
-    def _row(self, index: int) -> Example:
-        item = self.test[index % len(self.test)]
-        asked = item.question.split()
-        asked[7 + index // len(self.test) % 40] = f"changed{index}"
-        return Example(chat_row(" ".join(asked), item.answer or ""))
-
-
-def test_of_many_leaks_the_shared_words_are_not_held() -> None:
+def test_of_many_leaks_the_shared_words_are_not_held(tmp_path: Path) -> None:
     """Each train row leaks: all are told, each with its evidence, whose words are made when they are asked for."""
     rng = random.Random(9)
     test = [Example(chat_row(prose(rng, 60), prose(rng, 20))) for _ in range(100)]
-    find_leaks(Made(300, test), test, numba=True)
+
+    def train(count: int) -> RowFile:
+        """Each row is a question of the test, one word changed."""
+        rows = []
+        for number in range(count):
+            asked = test[number % 100].question.split()
+            asked[7 + number // 100] = f"changed{number}"
+            rows.append(Example(chat_row(" ".join(asked), test[number % 100].answer or "")))
+        return RowFile([written(tmp_path / "train.jsonl", rows)])
+
+    find_leaks(train(300), test, numba=True)
     held = []
     for count in (300, 1_800):
-        report, _, left = traced(find_leaks, Made(count, test), test, numba=True)
+        report, _, left = traced(find_leaks, train(count), test, numba=True)
         held.append(left)
         assert len(report.leaks) == count and report.train_rows == list(range(count)) and report.leaked_test == 100
         assert [leak.test for leak in report.shown()] == sorted(list(range(100)) * (count // 100))

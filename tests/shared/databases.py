@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
-import pwd
 import shutil
 import socket
 import sqlite3
@@ -40,11 +38,9 @@ def postgres() -> Iterator[Callable[[], str]]:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     binaries = found[-1].parent
     folder = Path(tempfile.mkdtemp(prefix="rung-postgres-"))
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam(user)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-    switch = {"user": user} if os.geteuid() == 0 else {}
+    switch = {"user": "postgres"} if os.geteuid() == 0 else {}  # the server refuses to run as root
+    if switch:
+        shutil.chown(folder, switch["user"], switch["user"])
 
     def run(name: str, *words: str | Path) -> None:
         subprocess.run([binaries / name, *words], check=True, stdout=subprocess.DEVNULL, cwd=folder, **switch)
