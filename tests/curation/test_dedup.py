@@ -248,7 +248,9 @@ def two_files(tmp_path: Path) -> tuple[Path, Path]:
     return one, two
 
 
-def test_every_line_is_kept_or_removed(two_files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_every_line_is_kept_or_removed_and_workers_give_the_same_bytes(
+    two_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report, (out, removed, pairs) = run(tmp_path / "o", *two_files)
     lines = {str(path): path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n") for path in two_files}
     gone = {(row["file"], row["line"]) for row in map(json.loads, removed.splitlines())}
@@ -269,14 +271,8 @@ def test_every_line_is_kept_or_removed(two_files: tuple[Path, Path], tmp_path: P
     )
     found = [row["kind"] for row in map(json.loads, pairs.splitlines())]
     assert len(found) == report["contradictions"] + report["minimal_pairs"] + report["short_near"] > 0
-
-
-def test_workers_give_the_same_bytes(
-    two_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr("curation.likeness.files.SIZE", 5000)
-    alone = run(tmp_path / "a", *two_files)
-    assert run(tmp_path / "b", *two_files, workers=2) == alone
+    assert run(tmp_path / "w", *two_files, workers=2) == (report, [out, removed, pairs])
 
 
 @pytest.mark.slow

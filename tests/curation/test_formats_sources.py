@@ -18,7 +18,7 @@ import pytest
 from databases import postgres  # noqa: F401
 from rows_in_files import SOUND, rows_of, write
 
-from curation.rows import Columns, Reject, Row, read_rows, write_rejects
+from curation.rows import Columns, Reject, Row, read_rows, source, write_rejects
 from curation.rows.rejects import malformed_error
 from curation.rows.rowfile import RowFile
 from curation.rows.source import lines_of, open_bytes
@@ -37,7 +37,7 @@ def test_a_folder_is_its_data_files_in_order(tmp_path):
     assert nothing.value.where == str(tmp_path / "empty") and ".jsonl" in nothing.value.hint
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_that_are_none(tmp_path, monkeypatch):
     write(tmp_path / "rows.jsonl", SOUND)
     with pytest.raises(RungError, match=r'"rows\.jsonl"'):
         rows_of(tmp_path / "row.jsonl")
@@ -51,6 +51,10 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(RungError) as wrong:
         rows_of(tmp_path / "rows.jsonl", "jsonll")
     assert wrong.value.found == "jsonll"
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(source, "WAIT", 0.05)
+    with pytest.raises(RungError, match="nobody wrote"):
+        rows_of(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(
@@ -59,22 +63,12 @@ def test_files_that_are_none(tmp_path):
      ("a.csv", "question,answer\nq," + "a" * 300_000 + "\n")],
 )  # fmt: skip
 def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, text):
-    from curation.rows import source
-
     path = write(tmp_path / name, text)
     assert rows_of(path)
     monkeypatch.setattr(source, "LONGEST", 200_000)
     with pytest.raises(RungError) as refused:
         rows_of(path)
     assert refused.value.where == str(path)
-
-
-@pytest.mark.parametrize("pack", ["gz", "zst"])
-def test_packed_files_are_read_by_their_content_and_to_their_last_part(tmp_path, pack):
-    raw = (SOUND + "\n").encode() * 3
-    squeeze = gzip.compress if pack == "gz" else pytest.importorskip("zstandard").compress
-    (tmp_path / "rows.bin").write_bytes(squeeze(raw[:10]) + squeeze(raw[10:]))
-    assert [item.line for item in rows_of(tmp_path / "rows.bin")] == [1, 2, 3]
 
 
 def test_rejects_keep_every_byte(tmp_path):
@@ -84,15 +78,6 @@ def test_rejects_keep_every_byte(tmp_path):
     kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
     assert [each["raw"].encode("utf-8", "surrogateescape") for each in kept] == broken
     assert base64.b64decode(kept[0]["raw_base64"]) == broken[0]
-
-
-def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path, monkeypatch):
-    from curation.rows import source
-
-    os.mkfifo(tmp_path / "pipe")
-    monkeypatch.setattr(source, "WAIT", 0.05)
-    with pytest.raises(RungError, match="nobody wrote"):
-        rows_of(tmp_path / "pipe")
 
 
 def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import in_shell
 import pytest
+from in_shell import rung
 from rows_in_files import TURNS, rows_of, write
 
 from curation.checks.run import check_files
@@ -191,16 +191,9 @@ def test_an_export_of_another_form_is_a_reject_with_its_field(tmp_path, row, fie
     assert isinstance(item, Reject) and item.field == field
 
 
-def rung(folder, *line):
-    """The exit code, and the document, of a command with --json."""
-    done = in_shell.rung(*line, "--json", cwd=folder)
-    assert done.returncode in (0, 1, 2), done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
 def verdicts(folder: Path, file: Path):
     """Return every problem that each reading command reports for a file: line and words."""
-    in_shell.rung("init", cwd=folder)
+    rung("init", cwd=folder)
     other = write(folder / "other.jsonl", json.dumps({"question": "something else", "answer": "b"}))
     commands = {
         "convert": ("convert", file, "-o", "converted.jsonl"),
@@ -212,10 +205,10 @@ def verdicts(folder: Path, file: Path):
     }
     found = {}
     for name, line in commands.items():
-        code, document = rung(folder, "data", *line)
-        problems = document["error"]["problems"] if code == 2 else []
+        done = rung("data", *line, "--json", cwd=folder)
+        problems = json.loads(done.stdout)["error"]["problems"] if done.returncode == 2 else []
         found[name] = [(int(each["where"].rsplit(" ", 1)[1]), each["message"]) for each in problems]
-    _, document = rung(folder, "data", "check", file)
+    document = json.loads(rung("data", "check", file, "--json", cwd=folder).stdout)
     lines = [each["evidence"] for each in document["findings"] if each["name"] == "malformed"]
     found["check"] = [(int(each["key"]), each["note"]) for some in lines for each in some]
     return found

@@ -81,24 +81,24 @@ def test_keys_and_pins(seed: int, size: int) -> None:
         assert key or c.kind == "between" or near(c.index, c.against)
 
 
-def test_shares_and_classes_hold() -> None:
+def test_shares_and_classes_hold_and_small_classes_are_in_train() -> None:
     rng = random.Random(3)
-    rows = [
-        Example(chat_row(" ".join(f"x{rng.randrange(10**6)}" for _ in range(9)), f"class {i % 7}")) for i in range(2000)
-    ]
+
+    def answered(count: int, answer: Callable[[int], str]) -> list[Example]:
+        texts = (" ".join(f"x{rng.randrange(10**6)}" for _ in range(9)) for _ in range(count))
+        return [Example(chat_row(text, answer(i))) for i, text in enumerate(texts)]
+
+    sides: tuple[SplitName, ...] = ("test", "validation")
+    rows = answered(2000, lambda i: f"class {i % 7}")
     plan = plan_of(rows)
-    assert all(abs(len(plan.rows(split)) - 200) <= 2 for split in ("test", "validation"))  # type: ignore[arg-type]
-    for split, low, high in (("test", 26, 31), ("validation", 26, 31)):
-        counts = Counter(rows[i].answer for i in plan.rows(split))  # type: ignore[arg-type]
-        assert len(counts) == 7 and low <= min(counts.values()) <= max(counts.values()) <= high
-
-
-def test_small_classes_are_in_train() -> None:
-    rng = random.Random(4)
-    rows = [Example(chat_row(" ".join(f"x{rng.randrange(10**6)}" for _ in range(9)), f"c{i // 3}")) for i in range(300)]
+    for split in sides:
+        counts = Counter(rows[i].answer for i in plan.rows(split))
+        assert abs(counts.total() - 200) <= 2
+        assert len(counts) == 7 and 26 <= min(counts.values()) <= max(counts.values()) <= 31
+    rows = answered(300, lambda i: f"c{i // 3}")
     plan = plan_of(rows)
     assert {rows[i].answer for i in plan.rows("train")} == {f"c{i}" for i in range(100)}
-    assert all(abs(len(plan.rows(split)) - 30) <= 1 for split in ("test", "validation"))  # type: ignore[arg-type]
+    assert all(abs(len(plan.rows(split)) - 30) <= 1 for split in sides)
 
 
 def test_the_order_of_the_rows_does_not_matter_and_the_seed_does() -> None:
@@ -152,18 +152,18 @@ def test_a_row_goes_with_the_pinned_row_of_its_group_and_is_left_out_between_two
     assert [(c.index, c.against) for c in plan.across] in ([(0, 1)], [(1, 0)])
 
 
-def test_a_split_without_a_share_stays_empty() -> None:
+def test_by_time_the_newest_rows_fill_the_shares_and_what_was_there_stays() -> None:
     made = one_a_day(40)
     without: dict[SplitName, float] = {"train": 0.75, "test": 0.25}
     for shares in (without, {**without, "validation": 0.0}):
         plan = plan_split(made, BY_TIME, shares, {})
         assert plan.rows("validation") == [] and plan.rows("test") == list(range(30, 40))
-
-
-def test_pinned_validation_rows_count_towards_its_share() -> None:
-    pinned: dict[int, SplitName] = dict.fromkeys(range(36, 40), "validation")
-    plan = plan_split(one_a_day(40), BY_TIME, SHARES, pinned)
+    plan = plan_split(made, BY_TIME, SHARES, dict.fromkeys(range(36, 40), "validation"))
     assert plan.rows("validation") == list(range(36, 40)) and plan.rows("test") == list(range(28, 36))
+    plan = plan_split(made, BY_TIME, SHARES, dict.fromkeys(range(5), "test"))
+    assert plan.rows("test") == [0, 1, 2, 3, 4]
+    assert plan.rows("validation") == [36, 37, 38, 39] and len(plan.rows("train")) == 31
+    assert "newest" in plan.rule and "stays" in plan.rule
 
 
 @tries(200)
@@ -191,13 +191,6 @@ def test_train_is_never_newer_than_what_is_measured_and_groups_stay_whole(data, 
     again = plan_split([made[i] for i in order], chosen, SHARES, {})
     assert [again.split[order.index(i)] for i in range(count)] == list(plan.split)
     assert "meta.at" in plan.rule and "newest" in plan.rule
-
-
-def test_a_test_set_that_was_there_stays_and_validation_is_the_newest_of_the_others():
-    plan = plan_split(one_a_day(40), BY_TIME, SHARES, dict.fromkeys(range(5), "test"))
-    assert plan.rows("test") == [0, 1, 2, 3, 4]
-    assert plan.rows("validation") == [36, 37, 38, 39] and len(plan.rows("train")) == 31
-    assert "newest" in plan.rule and "stays" in plan.rule
 
 
 def test_a_key_is_offered_where_nineteen_rows_in_twenty_hold_a_date_and_these_are_three_days() -> None:

@@ -21,11 +21,10 @@ from curation.review import open_desk
 from curation.review.ruling import Ruling
 from curation.review.service import decide_all, next_item
 from curation.store import NewRow, Store
-from rung.start import start_project
 from rung.tui.review.item_text import behind
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
-from workspace.settings import Settings, load_settings
+from workspace.settings import Settings
 
 Run = Callable[..., DraftingResult]
 
@@ -114,10 +113,16 @@ def test_drafts_are_compared_with_one_another_too(reviewed: Store, run: Run) -> 
     assert again.queued == []
 
 
-def test_no_test_or_validation_or_generated_row_is_ever_a_seed(
+def test_seeds_are_pool_rows_of_each_class_in_turn_the_smallest_class_first(
     reviewed: Store, project: Project, settings: Settings, run: Run
 ) -> None:
-    marked = reviewed.rows(role="pool")[0]
+    """No row of test or validation, none that was generated."""
+    rare, excluded, marked, *_ = reviewed.rows(role="pool")
+    reviewed.exclude([excluded.id], "test", "")
+    material = gather(reviewed, project, settings)
+    assert material.seeds[0].id == rare.id
+    assert len({row.example.answer for row in material.seeds[:5]}) == 5
+    assert material.labels[0] == rare.example.answer
     reviewed.mark([marked.id], "validation")
     run(Scripted(words), 3)
     material = gather(reviewed, project, settings)
@@ -152,17 +157,6 @@ def test_pool_rows_stand_in_while_none_is_reviewed_and_it_is_said(
     assert (len(outcome.queued), len(outcome.notes)) == (1, 1)
     review([row.id for row in store.rows(role="pool")])
     assert run(Scripted(words), 1).notes == []
-
-
-def test_seeds_come_by_class_in_turn_the_smallest_class_first(
-    reviewed: Store, project: Project, settings: Settings, review: Callable[..., None]
-) -> None:
-    rare = reviewed.rows(role="pool")[0]
-    reviewed.exclude([row.id for row in reviewed.rows(role="pool")[1:2]], "test", "")
-    material = gather(reviewed, project, settings)
-    assert material.seeds[0].id == rare.id
-    assert len({row.example.answer for row in material.seeds[:5]}) == 5
-    assert material.labels[0] == rare.example.answer
 
 
 def test_reviews_go_back_into_the_prompt(reviewed: Store, run: Run, review: Callable[..., None]) -> None:
@@ -275,15 +269,13 @@ COUNTS = {"card": 30, "pin": 6, "loan": 5}
 
 
 @pytest.fixture
-def desk(tmp_path):
-    project = start_project(tmp_path).project
-    opened = open_desk(project, load_settings(project.settings_file, {}))
+def desk(project, settings):
+    opened = open_desk(project, settings)
     rows = [
         Example(chat_row(f"{label} {n} of {n * 71}", label)) for label, count in COUNTS.items() for n in range(count)
     ]
     opened.store.add(rows, role="pool")
-    rulings = [(row.id, Ruling("approve")) for row in opened.store.rows()]
-    decide_all(opened, "dana", rulings, kind="person")
+    decide_all(opened, "dana", [(row.id, Ruling("approve")) for row in opened.store.rows()], kind="person")
     yield opened
     opened.store.close()
 
@@ -299,14 +291,11 @@ def gaps(desk, data=None, action=None, **changed):
 IN_CLASSES, IN_ALL = {"recommended": 20, "per_class": True}, {"recommended": 100, "per_class": False}
 
 
-def test_classes_below_what_the_advice_recommends_are_the_gaps(desk):
+def test_what_the_advice_recommends_and_is_not_there_are_the_gaps(desk):
     found = gaps(desk, IN_CLASSES)
     assert (found.missing, found.classes, found.goal_from) == (14 + 15, 2, "the advice")
     assert found.command.split()[2:] == ["generate", "--count", "29", "--strategy", "new_input"]
     assert found.usd == 0.0  # the model is on this machine
-
-
-def test_without_classes_the_rows_in_all_are_counted(desk):
     found = gaps(desk, IN_ALL)
     assert (found.missing, found.classes, found.command) == (59, 0, "rung data generate --count 59")
     assert gaps(desk) is None and gaps(desk, IN_ALL, "keep") is None, "nobody asks for any"
