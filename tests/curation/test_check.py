@@ -299,7 +299,7 @@ def test_what_was_dismissed_stays_said_with_name_and_reason_until_undone(project
     rung("data", "undo", cwd=project, code=2)
 
 
-def with_a_leak_copied_many_times(folder):
+def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(tmp_path):
     """A phrase of one row in ten: rows that only share it count as leaks when 15 copies of test items are gone."""
     draw = random.Random(4)
     words = [a + b for a in ("ba", "ce", "di", "fo", "gu", "ha") for b in ("rt", "nd", "ls", "mp", "sk", "x")]
@@ -309,15 +309,10 @@ def with_a_leak_copied_many_times(folder):
         return [row(f"{start} {' '.join(draw.choices(words, k=length))}".strip(), "card") for _ in range(count)]
 
     test = [*some(40), *some(15, phrase, 3)]
-    (folder / "rung.toml").write_text('[project]\nperson = "sam"\n')
-    lines(folder / "train.jsonl", [*some(300), *test[-15:], *some(30, phrase, 4)])
-    lines(folder / "test.jsonl", test)
-    rung("data", "import", "train.jsonl", "--as", "train", cwd=folder, code=0)
-    rung("data", "import", "test.jsonl", "--as", "test", cwd=folder, code=0)
-
-
-def test_one_fix_takes_out_what_a_second_look_finds_and_one_undo_brings_it_back(tmp_path):
-    with_a_leak_copied_many_times(tmp_path)
+    (tmp_path / "rung.toml").write_text(TRUSTED)
+    for side, rows in (("train", [*some(300), *test[-15:], *some(30, phrase, 4)]), ("test", test)):
+        lines(tmp_path / f"{side}.jsonl", rows)
+        rung("data", "import", f"{side}.jsonl", "--as", side, cwd=tmp_path, code=0)
     first = found(tmp_path)[0]
     assert first["leaks"] == ("blocks", 15)
     for command in ("leaks", "--all"):

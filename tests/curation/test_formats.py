@@ -5,6 +5,7 @@ Converting: what comes back is what went in, or a reject says why not. Row files
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -21,7 +22,7 @@ from rows_in_files import SOUND, rows_of, talk, write
 
 from curation.example import Example, chat_row
 from curation.likeness.leaks.scan import blocks_of
-from curation.rows import Reject, Row, read_rows, reading
+from curation.rows import Reject, Row, read_rows, reading, write_rejects
 from curation.rows.convert import ConvertOrder, convert
 from curation.rows.families import FAMILIES, FORMED, WRITERS, read_object, to_format
 from curation.rows.jsonline import Malformed, strict_json
@@ -81,6 +82,11 @@ def test_every_malformed_line_has_a_reason_and_its_bytes_and_never_takes_a_neigh
         assert isinstance(item, Reject), raw[:80]
         assert item.raw == (raw if isinstance(raw, bytes) else raw.encode())
         assert (item.field, reason in item.reason) == (field, True), item
+    write_rejects(tmp_path / "r.jsonl", found[::2])
+    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [each["raw"].encode("utf-8", "surrogateescape") for each in kept] == [item.raw for item in found[::2]]
+    not_utf8 = [base64.b64decode(each["raw_base64"]) for each in kept if "raw_base64" in each]
+    assert not_utf8 == [raw for raw, _, _ in MALFORMED if isinstance(raw, bytes)]
 
 
 NAMED = SOUND[:-1] + ', "id": "r1"}'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import json
@@ -18,7 +17,7 @@ import pytest
 from databases import postgres  # noqa: F401
 from rows_in_files import SOUND, rows_of, write
 
-from curation.rows import Columns, Reject, Row, read_rows, source, write_rejects
+from curation.rows import Columns, Reject, Row, read_rows, source
 from curation.rows.rejects import malformed_error
 from curation.rows.rowfile import RowFile
 from curation.rows.source import lines_of, open_bytes
@@ -69,15 +68,6 @@ def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, t
     with pytest.raises(RungError) as refused:
         rows_of(path)
     assert refused.value.where == str(path)
-
-
-def test_rejects_keep_every_byte(tmp_path):
-    broken = [b"\xff\xfe bad \xc3", b"nope", "{\u2028".encode()]
-    path = write(tmp_path / "a.jsonl", *broken)
-    write_rejects(tmp_path / "r.jsonl", [item for item in read_rows(path) if isinstance(item, Reject)])
-    kept = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    assert [each["raw"].encode("utf-8", "surrogateescape") for each in kept] == broken
-    assert base64.b64decode(kept[0]["raw_base64"]) == broken[0]
 
 
 def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):

@@ -53,10 +53,8 @@ def test_a_question_is_near_from_eight_shared_shingles_of_ten_on() -> None:
 @pytest.mark.parametrize(("more", "leaks"), [(5, 1), (6, 0)])
 def test_answers_are_the_same_from_eight_shared_shingles_of_ten_on(more: int, leaks: int) -> None:
     """Of a label, which says nothing by itself; its words hold no digit, in which answers may not differ."""
-    question, label, end = (
-        fresh(24),
-        *(fresh(n).translate(str.maketrans("0123456789", "abcdefghij")) for n in (24, more)),
-    )
+    label, end = (fresh(n).translate(str.maketrans("0123456789", "abcdefghij")) for n in (24, more))
+    question = fresh(24)
     for tested, learnt in ((label, f"{label} {end}"), (f"{label} {end}", label)):
         again = [Example(chat_row(f"{question} now", learnt)), Example(chat_row(fresh(20), tested))]
         assert len(found(Example(chat_row(question, tested)), *again).leaks) == leaks
@@ -100,24 +98,17 @@ def test_all_short_questions_that_are_near_and_have_the_answer_are_leaks_and_thr
 
 
 def test_an_edited_question_behind_a_shared_instruction_is_found_by_its_own_words() -> None:
-    """One of its own words is another: found, however long the instruction is that all rows share."""
-    for long, at, reported in (
-        (60, -6, True),
-        (60, -1, True),
-        (200, -6, True),
-        (0, -6, True),
-        (60, slice(-8, None, 2), False),
-    ):
+    """One of its own words is another: found, however long the shared instruction is. Four others are too many."""
+    for long, places in ((60, [-6]), (60, [-1]), (200, [-6]), (0, [-6]), (60, [-8, -6, -4, -2])):
         instruction = fresh(long)
         rows = [Example(chat_row(f"{instruction} {fresh(12)}", f"C{k % 5}")) for k in range(300)]
         asked = rows[270].question.split()
-        places = range(len(asked))[at] if isinstance(at, slice) else [at]
         for place in places:
             asked[place] = "other"
         train = [*rows[:250], Example(chat_row(" ".join(asked), rows[270].answer or ""))]
         for numba in (False, True):
             leaks = find_leaks(train, rows[250:], numba=numba).leaks
-            assert [(leak.test, leak.train) for leak in leaks] == [(20, 250)] * reported, (long, at)
+            assert [(leak.test, leak.train) for leak in leaks] == [(20, 250)] * (len(places) == 1), (long, places)
 
 
 def test_an_edited_copy_is_found_however_its_rows_differ_beside_question_and_answer() -> None:
@@ -146,20 +137,17 @@ def test_copies_of_one_row_make_no_template_of_it(others: int) -> None:
     assert {leak.test for leak in report.leaks} == {1} and len(report.train_rows) == 50
 
 
+LEAST = ((29, 3), (20, 3), (9, 2))
+"""Items of a test set, and how many of them make what they share a template."""
+
+
 def test_a_template_is_known_in_rows_of_plain_text_and_at_the_least_share_of_the_test() -> None:
     template = fresh(40)
     train = [Example({"text": f"{template} {fresh(12)}"}) for _ in range(60)]
-    for items, share, is_template in (
-        (29, 3, True),
-        (29, 2, False),
-        (20, 3, True),
-        (20, 2, False),
-        (9, 2, True),
-        (9, 1, False),
-    ):
+    for items, least, share in ((items, least, least - less) for items, least in LEAST for less in (0, 1)):
         test = [Example({"text": f"{template if n < share else fresh(40)} {fresh(12)}"}) for n in range(items)]
         report = find_leaks(train, test)
-        assert bool(report.leaks or report.suspects) is not is_template, (items, share)
+        assert bool(report.leaks or report.suspects) is (share < least), (items, share)
 
 
 def test_questions_of_few_words_and_their_answers_in_a_text_row_leak() -> None:
