@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hosted_replies import completion
@@ -129,30 +130,24 @@ def held():
         source.gate.set()  # type: ignore[attr-defined]
 
 
-class Server:
-    """Answers as a hosted model does; after `hold_after` answers it waits until `go` is set."""
-
-    def __init__(self, loopback, hold_after):
-        self.go, self.hold_after = threading.Event(), hold_after
-        self.loopback = loopback
-        loopback.say(self.respond)
-
-    def respond(self, _handler, _request):
-        if len(self.loopback.requests) > self.hold_after:
-            self.go.wait(60)
-        return 200, completion("E10 eye both")
-
-
 @pytest.fixture
 def served(tmp_path, loopback, monkeypatch):
-    """A frozen project whose model is a server that holds its breath in the middle of the first arm."""
+    """A frozen project whose model is a server that waits for `go` in the middle of the first arm."""
     import ladder
 
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     project = ladder.frozen(tmp_path / "clinic")
     model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
     project.settings_file.write_text(project.settings_file.read_text() + model)
-    server = Server(loopback, hold_after=45)
+    server = SimpleNamespace(requests=loopback.requests, waits=threading.Event(), go=threading.Event())
+
+    def respond(*_):
+        if len(server.requests) > 45:
+            server.waits.set()
+            server.go.wait(60)
+        return 200, completion("E10 eye both")
+
+    loopback.say(respond)
     yield project, server
     server.go.set()
     for job in running_jobs(project.root):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import unicodedata
 
-from textual.command import CommandList, CommandPalette
 from textual.events import Key
 from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
@@ -62,9 +61,7 @@ async def playing(app, size=(80, 24)):
 async def on_stage(app, number, size=(80, 24)):
     """Run the program and open a stage; gives the program, its pilot and the stage's screen."""
     async with playing(app, size) as (_, pilot):
-        screen = await opened(pilot, number)
-        await settled(pilot)
-        yield app, pilot, screen
+        yield app, pilot, await opened(pilot, number)
 
 
 async def press(pilot, *keys):
@@ -95,17 +92,6 @@ async def rested(pilot):
     await settled(pilot)
     await until(pilot, lambda: not any(worker.is_running for worker in pilot.app.workers))
     await settled(pilot)
-
-
-async def chosen(pilot, words):
-    """Open the palette, type these words, and take what it finds first, once it is found."""
-    await pilot.press("ctrl+p")
-    await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette) and pilot.app.screen.is_mounted)
-    await pilot.press(*words)
-    await settled(pilot)
-    listed = pilot.app.screen.query_one(CommandList)
-    await until(pilot, lambda: listed.highlighted is not None)
-    await pilot.press("enter")
 
 
 async def until(pilot, true, tries=PATIENCE):
@@ -145,7 +131,14 @@ def flat(text):
 
 
 async def opened(pilot, number):
-    """Open a stage and wait until its screen is there."""
+    """Open a stage; gives its screen, once all of it is drawn."""
+    screen = await opening(pilot, number)
+    await settled(pilot)
+    return screen
+
+
+async def opening(pilot, number):
+    """Open a stage; gives its screen, which may still wait for what it shows."""
     pilot.app.open_stage(number)
     await until(
         pilot, lambda: getattr(pilot.app.screen, "stage", "") == STAGES[number - 1] and pilot.app.screen.is_mounted

@@ -6,23 +6,21 @@ Each function takes the project one stage further and writes what the real comma
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
-from clinic import ANSWERS, SETTINGS
+from clinic import ANSWERS, SETTINGS, made_up
 from counting import Words
 from freezing import approved
+from released import judged
 from scripted import Scripted
 from vouched import rewrite
 
 from advisor.decide import advise_project
 from curation.example import Example, chat_row
 from curation.split.freeze import freeze
-from curation.split.manifest import load_split
 from evaluation.arms.registry import arms_named
 from evaluation.baseline import run_baseline
 from evaluation.bench import open_bench
-from evaluation.tuned import run_evaluation
 from training.gates.clearance import grant
 from training.plan.planning import make_plan
 from training.plan.plans import keep_plan
@@ -32,16 +30,7 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-SOUNDS = [a + b for a in "bdfgklm" for b in "aeiou"]
 ITEMS = 60
-
-
-def rows(count, seed):
-    """Rows of which none is near another: every word is made up."""
-    chance = random.Random(seed)
-    for n in range(count):
-        words = ["".join(chance.choice(SOUNDS) for _ in range(4)) for _ in range(7)]
-        yield Example(chat_row(" ".join(words), f"E1{n % 4} eye both"))
 
 
 def reviewed(folder: Path) -> Project:
@@ -50,8 +39,11 @@ def reviewed(folder: Path) -> Project:
     folder.mkdir(parents=True)
     project.settings_file.write_text('[project]\nname = "clinic"\nperson = "dana"\n' + SETTINGS)
     project.answers_file.write_text(ANSWERS + "goal_score = 0.8\n")
-    parts = {"test": rows(ITEMS, 1), "validation": rows(8, 2), "train": rows(24, 3)}
-    approved(project, settings_of(project), **{role: list(made) for role, made in parts.items()})
+    made = {
+        role: [Example(chat_row(row.question, f"E1{n % 4} eye both")) for n, row in enumerate(made_up(count, seed))]
+        for role, count, seed in (("test", ITEMS, 1), ("validation", 8, 2), ("train", 24, 3))
+    }
+    approved(project, settings_of(project), **made)
     advise_project(project)
     return project
 
@@ -86,17 +78,15 @@ def cleared(project: Project) -> Path:
     return grant(project, settings_of(project), planned(project), by="sam")
 
 
-def step_line(step, steps, **more):
-    """A line of metrics.jsonl as the trainer writes it."""
-    loss = round(2.0 / step, 4)
-    line = {"kind": "step", "step": step, "steps": steps, "epoch": 1.0, "loss": loss, "rate": 6.3e-5, "grad_norm": 1.0}
-    line |= {"tokens": 100 * step, "tokens_per_second": 795.0, "memory_mib": 8909.0, "seconds": 2.0 * step}
-    return {**line, "eta_seconds": 2.0 * (steps - step), **more}
-
-
-def written(folder: Path, lines) -> None:
-    """Write these lines into a run's metrics."""
-    (folder / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+def written(folder: Path, steps: int, *more) -> None:
+    """Write so many of 12 steps into a run's metrics as the trainer does, and more lines."""
+    always = {"kind": "step", "steps": 12, "epoch": 1.0, "rate": 6.3e-5, "grad_norm": 1.0, "tokens_per_second": 795.0}
+    lines = [
+        {**always, "step": n, "loss": round(2.0 / n, 4), "tokens": 100 * n, "memory_mib": 8909.0}
+        | {"seconds": 2.0 * n, "eta_seconds": 2.0 * (12 - n)}
+        for n in range(1, steps + 1)
+    ]
+    (folder / METRICS).write_text("".join(json.dumps(line) + "\n" for line in [*lines, *more]))
 
 
 def finished(folder: Path) -> None:
@@ -104,21 +94,17 @@ def finished(folder: Path) -> None:
     adapter = folder / "adapter"
     adapter.mkdir()
     (adapter / "adapter_model.safetensors").write_bytes(b"weights")
-    record, steps = read_run(folder), 12
     sample = {"question": "COPD", "expected": "J44.1", "output": "J44.1", "right": True}
-    check = {"kind": "validation", "step": steps, "steps": steps, "loss": 0.41, "error": 0.01, "best_loss": 0.41}
-    written(
-        folder,
-        [*(step_line(n, steps) for n in range(1, steps + 1)), {**check, "best_step": steps, "samples": [sample]}],
-    )
+    best = {"loss": 0.41, "error": 0.01, "best_loss": 0.41, "best_step": 12}
+    written(folder, 12, {"kind": "validation", "step": 12, "steps": 12, **best, "samples": [sample]})
     write_run(
         folder,
-        record,
+        read_run(folder),
         state="finished",
         ending="finished, best checkpoint step 12",
-        step=steps,
-        steps=steps,
-        best_step=steps,
+        step=12,
+        steps=12,
+        best_step=12,
         best_loss=0.41,
         seconds=820.0,
         started_at=now(),
@@ -128,18 +114,12 @@ def finished(folder: Path) -> None:
     )
 
 
-def judged(project: Project, right: int, run: str = "R-001") -> Path:
-    """Measure the run: the first `right` items as expected, the others as the baseline answers. Gives the folder."""
-    known = {row.question: row.answer for row in load_split(project.datasets / "v001", "test")[:right]}
-    model = Scripted(lambda ask: known.get(str(ask.turns[-1]["content"])) or "E10 eye both")
-    bench = open_bench(project, settings_of(project), model)
-    return run_evaluation(bench, run, "House line.", [project.runs / run / "run.json"])
-
-
 def ruled_on(project: Project, right: int) -> Path:
-    """Clear, finish and measure R-001, as `judged` does. Gives the folder of the measurement."""
+    """Clear, finish and measure R-001: the first `right` items as expected, the others as the baseline answers. Gives
+    the folder of the measurement.
+    """
     finished(cleared(project))
-    return judged(project, right)
+    return judged(project, settings_of(project), right)
 
 
 def settings_of(project: Project):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from pathlib import Path
 
-from conftest_tui import PATIENCE, running, settled
+from conftest_tui import PATIENCE, playing, settled
 from sqlalchemy import text as sql
 
 from curation.example import Example, chat_row
@@ -97,12 +96,6 @@ def log(folder: Path) -> list[tuple[int, str, str]]:
         return [tuple(each) for each in connection.execute(sql("select row_id, verdict, remark from decisions"))]
 
 
-def free(folder: Path) -> bool:
-    """True if nobody holds a row."""
-    with store_of(folder) as store, store.read() as connection:
-        return not connection.execute(sql("select count(*) from rows where lease_until is not null")).scalar()
-
-
 def stored(folder):
     """Id -> row of the project's store."""
     with store_of(folder) as store:
@@ -128,28 +121,9 @@ async def shown_item(pilot, *keys):
     raise AssertionError("no item came")
 
 
-async def on_review(app, pilot):
-    await settled(pilot)
-    app.open_stage(4)
-    return await shown_item(pilot)
-
-
 @contextlib.asynccontextmanager
 async def reviewing(app, size=(80, 24)):
     """Run the program on Review; gives the program, its pilot and the first item."""
-    async with running(app, size) as pilot:
-        yield app, pilot, await on_review(app, pilot)
-
-
-async def no_row_is_held(folder):
-    """Rows are given back by a thread of their own: wait for it."""
-    for _ in range(PATIENCE):
-        if free(folder):
-            return True
-        await asyncio.sleep(0.02)
-    return False
-
-
-def put(app, text):
-    """Another text into the open field."""
-    app.screen.panel.open(app.screen.panel.before, text)
+    async with playing(app, size) as (_, pilot):
+        app.open_stage(4)
+        yield app, pilot, await shown_item(pilot)

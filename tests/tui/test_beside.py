@@ -12,7 +12,7 @@ from pathlib import Path
 
 import beside_work
 import pytest
-from conftest_tui import opened, running, settled, until
+from conftest_tui import opening, playing, until
 from lives import gone, wait_until
 
 from rung.tui import worker_process as beside
@@ -94,9 +94,8 @@ async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(pro
     monkeypatch.setattr("rung.tui.data.data_screen.checked", beside_work.never_ends)
     app = program(project)
     app.source.moment()  # 0 is no time at which anything begins
-    async with running(app) as pilot:
-        await settled(pilot)
-        screen = await opened(pilot, 3)
+    async with playing(app) as (_, pilot):
+        screen = await opening(pilot, 3)
         await until(pilot, lambda: "Never ends" in screen.heard)
         assert children()
         began = time.monotonic()

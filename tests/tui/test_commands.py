@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ladder
 import pytest
-from conftest_tui import STAGES, flat, opened, press, running, settled, text_of
+from conftest_tui import STAGES, flat, opened, playing, press, text_of
 from known_commands import fault
 from parsed import parsed
 
@@ -84,12 +84,10 @@ async def test_every_command_before_the_ladder_exists(tmp_path, program, test_se
 async def all_exist(app):
     """Open every stage, press Enter there, and look at every command that is shown."""
     seen = {}
-    async with running(app, (160, 60)) as pilot:
-        await settled(pilot)
+    async with playing(app, (160, 60)) as (_, pilot):
         seen["Start"] = [body(app), *(f"$ {stage.command} {stage.reason}" for stage in app.status.stages)]
         for number in range(1, 11):
             screen = await opened(pilot, number)
-            await settled(pilot)
             seen[STAGES[number - 1]] = [body(app), flat(body(app)), f"$ {screen.command}", screen.message]
             data = getattr(screen, "data", None)
             makes_a_plan = number == 7 and data is not None and data.plan is None

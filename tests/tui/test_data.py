@@ -135,7 +135,6 @@ async def test_a_waiting_fix_does_nothing_where_the_new_list_has_nothing_or_x_wa
     app = program(project)
     async with running(app) as pilot:
         screen = await opened(pilot, 3)
-        await settled(pilot)
         screen.pending = "leaks"
         if left:
             screen.action_no_finding()

@@ -59,7 +59,6 @@ async def ended(pilot, screen):
 async def rows_and_review(app, pilot, project):
     """Test rows and pool by `i`, decided by the demo's table; the test set frozen first."""
     screen = await opened(pilot, 3)
-    await settled(pilot)
     await imported(pilot, "raw/test.jsonl", "t")
     await ended(pilot, screen)
     review_by_table(project, CodeTable())
@@ -69,7 +68,6 @@ async def rows_and_review(app, pilot, project):
     await ended(pilot, screen)
     await sees(pilot, f"{TEST} test")
     screen = await opened(pilot, 3)
-    await settled(pilot)
     await imported(pilot, "raw/pool.jsonl")
     await ended(pilot, screen)
     for _ in range(3):  # each finding that blocks has one key
@@ -91,7 +89,6 @@ async def ladder(app, pilot, project):
     report = json.loads((project.evaluations / "E-001" / "report.json").read_text())
     assert [arm["arm"] for arm in report["arms"]] == ["base", "prompt", "few_shot"]
     screen = await opened(pilot, 5)
-    await settled(pilot)
     if screen.data.test_only:
         await press(pilot, "t")
     await pilot.press("enter", "y")
@@ -104,7 +101,6 @@ async def ladder(app, pilot, project):
 async def run(app, pilot, project):
     """Plan, start (a gate that so few rows close is set aside by name), watch, finish."""
     screen = await opened(pilot, 7)
-    await settled(pilot)
     await pilot.press("enter")
     await ended(pilot, screen)
     assert (project.plans / "P-001.toml").is_file()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest_tui import playing, press, rested, running, settled, text_of, until, words_in
-from review_rows import begun, decided_by, log, on_review, reviewing, shown_item, stored
+from conftest_tui import on_stage, press, rested, settled, text_of, until, words_in
+from review_rows import begun, decided_by, log, reviewing, shown_item, stored
 
 from curation.example import chat_row
 
@@ -18,6 +18,7 @@ NASTY = {
     "tabs": ("a\tb\t\tc", "a b"),
     "joiners": ("\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 family", "family"),
     "right to left": ("\u05d3\u05e0\u05d4 \u0645\u062d\u0645\u062f", "\u05d3\u05e0\u05d4"),
+    "line ends": ("one\rtwo\r\nthree\x0cfour\u2028five\x85six\n\nend", "three"),
     "word": ("x" * 1_000_000, "xxxxxxxx"),
     "lines": ("line\n" * 3_000, "line"),
 }
@@ -51,7 +52,7 @@ async def test_hostile_rows_are_shown_edited_and_decided(tmp_path, program, name
         await press(pilot, "e")
         if not long:
             assert app.screen.is_editing
-            await press(pilot, "end", "!")
+            await press(pilot, "ctrl+end", "!")
             harmless(app)
             await pilot.press("ctrl+s")
         else:
@@ -76,8 +77,7 @@ async def test_hostile_names_reasons_and_guidelines(tmp_path, program):
     decided_by(folder, "[red]mo[/]", "r-000002", "approve")
     app = program(folder)
     app.source.who = "\u05d3\u05e0\u05d4"
-    async with running(app, (120, 40)) as pilot:
-        await on_review(app, pilot)
+    async with reviewing(app, (120, 40)) as (_, pilot, _):
         await rested(pilot)
         assert "[@click=app.quit]G[/]" in words_in(app, "#beside")
         assert "[red]mo[/]" in words_in(app, "#beside")
@@ -103,8 +103,6 @@ async def test_hostile_questions_of_a_team_are_text(tmp_path, program):
     (folder / "rules").mkdir()
     (folder / "rules" / "questions.toml").write_text("")
     (folder / "answers.toml").write_text('task = "\\u001b[31m[red]evil[/]\\u202e"\n')
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(1)
-        await settled(pilot)
+    async with on_stage(program(folder), 1) as (app, _, _):
         harmless(app)
         assert "\ufffd[31m[red]evil[/]\ufffd" in words_in(app)

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import threading
+import time
 
 import ladder
 import pytest
-from conftest_tui import on_stage, opened, playing, running, sees, settled, until
+from conftest_tui import on_stage, playing, running, sees, settled, until
 from lives import wait_until
 
 from rung.tui.job import running_jobs, start_job
-from training.runs import read_run
+from training.runs import CONTROL, LOCK, append_metric, read_run, write_run
+from workspace.artefact import now
 from workspace.errors import Refusal
+from workspace.lock import writer_lock
 
-LONG = 12_000
+LONG = 30_000
 """Looks at the screen until a child process must have done its work."""
-REAL = 30_000
-"""As many for one that loads torch."""
-
-
-async def measuring(app, pilot, server):
-    """Start the baselines by keys, and wait until the server holds its breath."""
-    await settled(pilot)
-    screen = await opened(pilot, 6)
-    await until(pilot, lambda: not screen.started and screen.items)
-    await pilot.press("enter", "y")
-    await until(pilot, lambda: len(server.loopback.requests) > server.hold_after, LONG)
-    return screen
 
 
 @pytest.mark.cold  # a fork might have ended before its job is looked at
@@ -68,9 +58,10 @@ async def test_r_measures_the_marked_arm_alone_and_the_others_stay(served, progr
 
 async def test_baselines_are_found_again_by_another_program(served, program):
     project, server = served
-    app = program(project.root)
-    async with running(app) as pilot:
-        await measuring(app, pilot, server)
+    async with on_stage(program(project.root), 6) as (app, pilot, screen):
+        await until(pilot, lambda: not screen.started and screen.items)
+        await pilot.press("enter", "y")
+        await until(pilot, server.waits.is_set, LONG)
         pid = app.jobs["Baselines"].pid
     os.kill(pid, 0)  # the program has gone, the child lives
     again = program(project.root)
@@ -78,65 +69,51 @@ async def test_baselines_are_found_again_by_another_program(served, program):
         await until(pilot, lambda: again.status and again.status.stage("Baselines").state == "running")
         await pilot.press("enter")
         await sees(pilot, "8 of 8 100%")
-        start_twice(project)
+        with pytest.raises(Refusal) as refused:  # a command which another program runs is not started
+            start_job(project.root, "Baselines", ["baseline"])
+        assert refused.value.hint == "rung status"
         server.go.set()
         await until(pilot, lambda: not again.jobs and again.screen.data is not None, LONG)
     assert not running_jobs(project.root)
 
 
-def start_twice(project):
-    """A command which another program runs is not started."""
-    with pytest.raises(Refusal) as refused:
-        start_job(project.root, "Baselines", ["baseline"])
-    assert refused.value.hint == "rung status"
-
-
-TRAINER = """
-import json, sys, time
-from pathlib import Path
-from training.runs import CONTROL, LOCK, append_metric, read_run, write_run
-from workspace.artefact import now
-from workspace.lock import writer_lock
-
-folder = Path(sys.argv[1])
-with writer_lock(folder / LOCK, folder.name):
-    record = write_run(folder, read_run(folder), state="running", steps=50000, started_at=now())
-    step = 0
-    while step < 50000:
-        told = (folder / CONTROL).read_text().strip() if (folder / CONTROL).is_file() else ""
-        if told == "stop":
-            break
-        if told != "pause":
-            step += 1
-            append_metric(folder, {"kind": "step", "step": step, "steps": 50000, "loss": 1.0, "rate": 1e-4,
-                                   "tokens_per_second": 10.0, "memory_mib": 10.0, "eta_seconds": 1.0})
-        state = "paused" if told == "pause" else "running"
-        if record.state != state:
-            record = write_run(folder, record, state=state, step=step)
-        time.sleep(0.02)
-    write_run(folder, record, state="stopped", step=step, ending="stopped by request", ended_at=now())
-"""
-"""A process that holds a run's lock and obeys its control file as the trainer does, without a model."""
+def train(folder):
+    """Hold a run's lock and obey its control file as the trainer does, without a model."""
+    line = {"kind": "step", "steps": 50000, "loss": 1.0, "rate": 1e-4, "tokens_per_second": 10.0, "memory_mib": 10.0}
+    step, told, control = 0, "", folder / CONTROL
+    with writer_lock(folder / LOCK, folder.name):
+        record = write_run(folder, read_run(folder), state="running", steps=50000, started_at=now())
+        while told != "stop":
+            told = control.read_text().strip() if control.is_file() else ""
+            if told != "pause":
+                step += 1
+                append_metric(folder, {**line, "step": step, "eta_seconds": 1.0})
+            state = "paused" if told == "pause" else "running"
+            if record.state != state:
+                record = write_run(folder, record, state=state, step=step)
+            time.sleep(0.02)
+        write_run(folder, record, state="stopped", step=step, ending="stopped by request", ended_at=now())
 
 
 @pytest.fixture
 def training(clinic):
-    """A cleared run with a process that trains it."""
+    """A cleared run that is trained."""
     folder = ladder.cleared(clinic)
-    process = subprocess.Popen([sys.executable, "-X", "fork", "-c", TRAINER, str(folder)], start_new_session=True)
+    trainer = threading.Thread(target=train, args=(folder,))
+    trainer.start()
     wait_until(lambda: read_run(folder).state == "running")
-    yield clinic, folder, process
-    process.kill()
-    process.wait()
+    yield clinic, folder
+    (folder / CONTROL).write_text("stop")
+    trainer.join()
 
 
-async def shows(pilot, state, tries=LONG):
+async def shows(pilot, state):
     """Wait until the Train screen shows a run in this state."""
-    await until(pilot, lambda: (data := getattr(pilot.app.screen, "data", None)) and data.run.state == state, tries)
+    await until(pilot, lambda: (data := getattr(pilot.app.screen, "data", None)) and data.run.state == state, LONG)
 
 
 async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
-    project, folder, _ = training
+    project, folder = training
     async with playing(held(project.root)) as (app, pilot):
         assert app.status.next.name == "Train"
         await pilot.press("enter")
@@ -154,8 +131,7 @@ async def test_pause_go_on_leave_come_back_stop_and_save(training, held):
         await until(pilot, lambda: app.screen.stage == "Start")
     assert read_run(folder).state == "running"  # nobody looks, it goes on
     again = held(project.root)
-    async with running(again) as pilot:
-        await settled(pilot)
+    async with playing(again) as (_, pilot):
         assert again.status.stage("Train").state == "running"
         await pilot.press("8")
         await shows(pilot, "running")
@@ -176,17 +152,17 @@ async def test_the_real_trainer_is_stopped_saved_and_gone_on_with(clinic, held, 
     async with on_stage(held(clinic.root), 7) as (app, pilot, screen):
         await until(pilot, lambda: not screen.started)
         await pilot.press("enter")
-        await until(pilot, lambda: not app.jobs and screen.data is not None and screen.data.plan is not None, REAL)
+        await until(pilot, lambda: not app.jobs and screen.data is not None and screen.data.plan is not None, LONG)
         await pilot.press("enter", "y")
-        await until(pilot, lambda: app.screen.stage == "Train", REAL)
+        await until(pilot, lambda: app.screen.stage == "Train", LONG)
         folder = clinic.runs / "R-001"
-        await shows(pilot, "running", REAL)
-        await until(pilot, lambda: app.screen.data.lines, REAL)
+        await shows(pilot, "running")
+        await until(pilot, lambda: app.screen.data.lines, LONG)
         await pilot.press("x", "y")
-        await shows(pilot, "stopped", REAL)
+        await shows(pilot, "stopped")
         stopped = read_run(folder)
         assert 0 < stopped.step < stopped.steps
-        await until(pilot, lambda: not app.jobs, REAL)
+        await until(pilot, lambda: not app.jobs, LONG)
         await pilot.press("enter", "y")
-        await shows(pilot, "finished", REAL)
+        await shows(pilot, "finished")
     assert read_run(folder).step == stopped.steps

@@ -18,7 +18,6 @@ from rung.tui.review.review_screen import ReviewScreen
 async def left(app, pilot, screen):
     """Go to Advice; `screen` has lost its widgets."""
     await opened(pilot, 2)
-    await settled(pilot)
     assert not screen.query("#side")
 
 
@@ -31,7 +30,6 @@ async def test_keys_and_words_of_workers_that_come_after_a_screen_was_left(tmp_p
         assert app.screen.stage == "Advice"
         await review._dispatch_message(Callback(callback=review.draw_sides))
         data = await opened(pilot, 3)
-        await settled(pilot)
         await left(app, pilot, data)
         await data._dispatch_message(LoadedScreen.Done(LoadedLines([], "rung data check")))
     assert log(tmp_path / "icd") == []

@@ -9,10 +9,11 @@ import sys
 
 import ladder
 import pytest
-from conftest_tui import STAGES, chosen, on_stage, opened, playing, press, running, settled, text_of, until
+from conftest_tui import STAGES, on_stage, opened, playing, press, running, settled, text_of, until
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.command import CommandList, CommandPalette
 from vouched import rewrite
 
 from evaluation.measurement_report import newest_report
@@ -37,7 +38,6 @@ async def test_every_stage_at_every_size(project, program, size, monkeypatch):
         for number in range(11):
             if number:
                 await opened(pilot, number)
-                await settled(pilot)
             stays_in_its_lines(app, size)
             assert size != SIZES[0] or text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
             assert not number or app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
@@ -242,7 +242,11 @@ async def test_the_mouse_makes_a_project_opens_stages_and_answers(tmp_path, prog
 
 async def test_an_action_is_found_and_done_by_typing(clinic, program):
     async with on_stage(program(clinic.root), 6) as (_, pilot, screen):
-        await chosen(pilot, "where the report")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandPalette) and pilot.app.screen.is_mounted)
+        await press(pilot, *"where the report")
+        await until(pilot, lambda: pilot.app.screen.query_one(CommandList).highlighted is not None)
+        await pilot.press("enter")
         await until(pilot, lambda: screen.message == "evaluations/E-001/report.html")
 
 

@@ -41,7 +41,6 @@ def seen(app):
 async def stage(pilot, number):
     """Open a stage."""
     screen = await opened(pilot, number)
-    await settled(pilot)
     return screen
 
 
@@ -81,9 +80,7 @@ async def test_stages_that_a_new_project_opens(project, program, number):
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8, 9, 10])
 async def test_stages_that_a_trained_project_opens(clinic, program, number):
-    folder = ladder.cleared(clinic)
-    ladder.finished(folder)
-    ladder.judged(clinic, 50)
+    ladder.ruled_on(clinic, 50)
     async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
         await no_dead_key(pilot, functools.partial(stage, number=number))
 

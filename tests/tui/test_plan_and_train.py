@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import ladder
 import pytest
-from conftest_tui import flat, idle, on_stage, opened, running, sees, settled, text_of, until
+from conftest_tui import flat, idle, on_stage, playing, sees, text_of, until
 from lives import processes
 from vouched import rewrite
 
@@ -47,24 +47,16 @@ async def test_a_gate_that_nobody_may_set_aside(clinic, program):
         assert app.screen is screen and screen.message and not screen.data.is_open
 
 
-@pytest.fixture
-def card(tmp_path, monkeypatch):
-    """A machine whose driver tells of one card with 24 GiB."""
-    tool = tmp_path / "bin" / "nvidia-smi"
-    tool.parent.mkdir()
+@pytest.mark.cold  # a fork might have ended before its job is looked at
+async def test_enter_takes_the_method_that_fits(clinic, program, monkeypatch):
+    """On a machine whose driver reports one card with 24 GiB."""
+    tool = clinic.root / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA A10, 24576'\n")
     tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", f"{clinic.root}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-
-@pytest.mark.cold  # a fork might have ended before its job is looked at
-async def test_enter_takes_the_method_that_fits(clinic, program, card):
-    toml = clinic.settings_file.read_text()
-    method = 'method = "full"' if "method" not in toml else ""
-    clinic.settings_file.write_text(
-        toml.replace("[training]", f"[training]\n{method}") + '[model]\nbase = "Qwen/Qwen3-8B"\n'
-    )
+    toml = clinic.settings_file.read_text().replace("[training]", '[training]\nmethod = "full"')
+    clinic.settings_file.write_text(toml + '[model]\nbase = "Qwen/Qwen3-8B"\n')
     ladder.planned(clinic)
     async with on_stage(program(clinic.root), 7, size=(100, 36)) as (app, pilot, screen):
         assert "24.0" in text_of(app)
@@ -118,43 +110,30 @@ async def test_why_of_a_gate_speaks_in_the_words_of_the_screen(clinic, program):
             await until(pilot, lambda: app.screen is screen)
 
 
-LIVING = (
-    ("starting", 0, "45 s so far"),
-    ("running", 3, "3 of 12, about 18 s left"),
-    ("paused", 3, "3 of 12"),
+@pytest.mark.parametrize(
+    ("state", "steps", "figures"),
+    [("starting", 0, "45 s so far"), ("running", 3, "3 of 12, about 18 s left"), ("paused", 3, "3 of 12")],
 )
-
-
-@pytest.mark.parametrize(("state", "steps", "figures"), LIVING, ids=[state for state, _, _ in LIVING])
 async def test_a_run_that_lives(clinic, held, state, steps, figures):
     folder = ladder.cleared(clinic)
     app = held(clinic.root)
     begun = app.source.now() - timedelta(seconds=45)
     write_run(folder, read_run(folder), state=state, started_at=begun, steps=12)
-    if steps:
-        ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, steps + 1)])
+    ladder.written(folder, steps)
     with writer_lock(folder / LOCK, "R-001"):
-        async with running(app) as pilot:
-            await settled(pilot)
-            train = app.status.stage("Train")
-            assert (
-                app.status.next is train
-                and train.command.endswith(" R-001")
-                and "R-001" in text_of(app)
-                and "sam" in text_of(app)
-            )
+        async with playing(app) as (_, pilot):
+            train, shown = app.status.stage("Train"), text_of(app)
+            assert app.status.next is train and train.command.endswith(" R-001")
+            assert "R-001" in shown and "sam" in shown
             await pilot.press("enter")
             await until(pilot, lambda: app.screen.stage == "Train")
             await sees(pilot, figures)
             if state == "starting":
-                for done, told in (
-                    (10, "10 of 30 layers, 45 s so far, about 2 min left"),
-                    (30, "30 of 30 layers, 45 s so far."),
-                ):
+                for done, told in ((10, ", about 2 min left"), (30, ".")):
                     append_metric(folder, {"kind": "loading", "done": done, "of": 30})
-                    await sees(pilot, told)
+                    await sees(pilot, f"{done} of 30 layers, 45 s so far{told}")
             assert ("p", "go on" if state == "paused" else "pause") in app.screen.hints()
-            ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 6)])
+            ladder.written(folder, 5)
             write_run(folder, read_run(folder), state="running")
             await sees(pilot, "5 of 12, about 14 s left")
             await sees(pilot, f"795 tokens/s 8.7 of {this_machine().memory_gib:.1f} GiB rate 6.3e-05")
@@ -168,25 +147,25 @@ async def test_a_run_on_a_rented_machine_shows_its_money(clinic, program, state)
     gpu = Remote(name="gpu", host="gpu", root="rung-runs/p", usd_per_hour=2.0)
     write_run(folder, read_run(folder), state=state, started_at=begun, remote=gpu, steps=12, ended_at=app.source.now())
     if state != "starting":
-        ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 4)])
+        ladder.written(folder, 3)
     with writer_lock(folder / LOCK, "R-001"):
         async with on_stage(app, 8) as (_, pilot, _):
             await sees(pilot, "$3.00 so far")
             assert f"{this_machine().memory_gib:.1f}" not in text_of(app)
 
 
-ENDED = (
-    ("stopped", "by the owner", ("8:", "by the owner"), "R-001"),
-    ("crashed", "disk full, 0.2 GB left of 500", ("8:", "disk full, 0.2 GB left of 500"), "R-001"),
-    ("failed", "the loss is no number", ("8:", "the loss is no number"), "(7)"),
-    ("finished", "finished", ("14 min", "step 8", "0.410"), "(9)"),
+@pytest.mark.parametrize(
+    ("state", "ending", "data", "following"),
+    [
+        ("stopped", "by the owner", ("8:", "by the owner"), "R-001"),
+        ("crashed", "disk full, 0.2 GB left of 500", ("8:", "disk full, 0.2 GB left of 500"), "R-001"),
+        ("failed", "the loss is no number", ("8:", "the loss is no number"), "(7)"),
+        ("finished", "finished", ("14 min", "step 8", "0.410"), "(9)"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("state", "ending", "data", "following"), ENDED, ids=[state for state, _, _, _ in ENDED])
 async def test_a_run_that_ended(clinic, program, state, ending, data, following):
     folder = ladder.cleared(clinic)
-    ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 9)])
+    ladder.written(folder, 8)
     changes = {"best_step": 8, "best_loss": 0.41} if state == "finished" else {}
     write_run(folder, read_run(folder), state=state, ending=ending, step=8, steps=12, seconds=820.0, **changes)
     async with on_stage(program(clinic.root), 8) as (app, pilot, screen):
@@ -206,13 +185,10 @@ async def test_a_check_above_the_best_is_warned_of_and_samples_are_words(clinic,
     check = {"kind": "validation", "step": 6, "steps": 12, "loss": 0.9, "error": 0.1, "best_loss": 0.4}
     check |= {"best_step": 2, "above": above, "samples": [sample]}
     check |= {"score": 0.71, "beat": {"arm": "few_shot", "score": 0.743}}
-    ladder.written(folder, [*(ladder.step_line(n, 12) for n in range(1, 7)), check])
+    ladder.written(folder, 6, check)
     write_run(folder, read_run(folder), state="running", steps=12)
-    app = program(clinic.root)
     with writer_lock(folder / LOCK, "R-001"):
-        async with running(app, (100, 30)) as pilot:
-            await settled(pilot)
-            screen = await opened(pilot, 8)
+        async with on_stage(program(clinic.root), 8, size=(100, 30)) as (app, pilot, screen):
             shown = "COPD [red]x[/]\\u001b[31m -> J44.9"
             await sees(pilot, shown)
             assert "few-shot 74.3%" in flat(text_of(app)), "the line to beat"

@@ -139,7 +139,6 @@ async def test_broken_answers_or_rules_are_named_and_read_again(project, program
         await press(pilot, "1", "w", "slash", "j", "0")
         assert path.read_text() == broken
         advice = await opened(pilot, 2)
-        await settled(pilot)
         assert advice.data is None and (project / "decision.json").read_bytes() == decided
         app.open_stage(1)
         await settled(pilot)
@@ -173,8 +172,7 @@ async def test_the_counter_never_grows_and_ends_where_the_sheet_does(tmp_path, p
     start_project(tmp_path)
     app = program(tmp_path)
     counters = []
-    async with running(app, (100, 30)) as pilot:
-        await settled(pilot)
+    async with playing(app, (100, 30)) as (_, pilot):
         await press(pilot, "1")
         screen = app.screen
         while screen.asked is not None:
@@ -219,7 +217,6 @@ async def test_why_the_report_and_the_way_on(project, program):
         await press(pilot, "enter")
         assert app.screen.stage == following.name
         screen = await opened(pilot, 2)
-        await settled(pilot)
         await pilot.press("w")
         await until(pilot, lambda: isinstance(app.screen, WhyScreen) and rule in text_of(app))
         await press(pilot, "escape")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import press, running, settled, text_of, until
-from review_rows import PLAIN, begun, decided_by, on_review, reviewing, shown_item, store_of, stored
+from conftest_tui import press, settled, text_of, until
+from review_rows import PLAIN, begun, decided_by, reviewing, shown_item, store_of, stored
 
 from curation.example import chat_row
 
@@ -87,9 +87,8 @@ async def test_the_nearest_rows_are_masked_too(tmp_path, program):
     near = [chat_row(f"Type 2 diabetes of the {side} foot", f"Ask {MAIL}, {side}") for side in ("left", "right")]
     folder = begun(tmp_path / "near", near)
     decided_by(folder, "mo", "r-000001", "approve")
-    app = program(folder)
-    async with running(app, (160, 45)) as pilot:
-        assert (await on_review(app, pilot)).id == "r-000002"
+    async with reviewing(program(folder), (160, 45)) as (app, pilot, item):
+        assert item.id == "r-000002"
         for key in ("", "v"):
             await pilot.press(*key)
             await until(pilot, lambda: "[EMAIL], left" in text_of(app))

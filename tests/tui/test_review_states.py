@@ -6,22 +6,8 @@ import contextlib
 import re
 import threading
 
-from conftest_tui import playing, press, rested, running, settled, text_of, until, words_in
-from review_rows import (
-    LOOSE,
-    PAIR,
-    PLAIN,
-    POLY,
-    TALK,
-    begun,
-    decided_by,
-    log,
-    on_review,
-    reviewing,
-    shown_item,
-    store_of,
-    stored,
-)
+from conftest_tui import playing, press, rested, settled, text_of, until, words_in
+from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, reviewing, shown_item, store_of, stored
 from sqlalchemy import event
 
 from rung.start import start_project
@@ -169,8 +155,7 @@ async def test_a_busy_store_is_said_and_decision_and_undo_are_kept(tmp_path, pro
     folder = begun(tmp_path / "icd")
     app = program(folder)
     app.source.tick = 0.02
-    async with running(app, (120, 30)) as pilot:
-        item = await on_review(app, pilot)
+    async with reviewing(app, (120, 30)) as (_, pilot, item):
         with held(folder) as end:
             await pilot.press("a")
             await until(pilot, lambda: app.screen.awaits.split("(")[0] in app.screen.message)

@@ -15,9 +15,9 @@ from conftest_tui import (
     imported,
     on_stage,
     opened,
+    opening,
     playing,
     press,
-    running,
     sees,
     settled,
     text_of,
@@ -43,10 +43,9 @@ LOADED = (3, 9)
 async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, number):
     app = held(clinic.root)
     source = app.source
-    async with running(app) as pilot:
-        await settled(pilot)
+    async with playing(app) as (_, pilot):
         source.gate.clear()
-        screen = await opened(pilot, number)
+        screen = await opening(pilot, number)
         known = app.status.stages[number - 1].reason
         await sees(pilot, known[:30])
         assert screen.awaits not in text_of(app)
@@ -74,7 +73,7 @@ async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, num
 async def test_checks_are_told_one_by_one_and_x_leaves_them(project, held):
     async with playing(held(project)) as (app, pilot):
         app.source.gate.clear()
-        screen = await opened(pilot, 3)
+        screen = await opening(pilot, 3)
         for title in ("Duplicates", "Empty", "Balance"):
             screen.post_message(screen.Heard(("began", title)))
         app.source.seconds += 1.5
@@ -104,11 +103,11 @@ async def test_what_is_not_read_yet_has_no_reason_and_enter_says_so(project, hel
     async with playing(held(project)) as (app, pilot):
         app.partial = True
         app.source.gate.clear()
-        app.open_stage(5)
-        await until(pilot, lambda: app.screen.stage == "Dataset" and app.screen.is_mounted and app.screen.started)
-        assert app.status.stage("Dataset").reason not in text_of(app) and not app.screen.message
+        screen = await opening(pilot, 5)
+        await until(pilot, lambda: screen.started)
+        assert app.status.stage("Dataset").reason not in text_of(app) and not screen.message
         await pilot.press("enter")
-        assert app.screen.message and not app.screen.question
+        assert screen.message and not screen.question
         app.source.gate.set()
         await settled(pilot)
 
@@ -128,14 +127,11 @@ async def test_a_fresh_project_has_no_empty_box_and_no_dead_end(tmp_path, progra
     start_project(tmp_path)
     app = program(tmp_path)
     openers = {3: 0, 5: 3, 6: 5, 7: 0, 8: 7, 9: 8, 10: 9}
-    async with running(app) as pilot:
-        await settled(pilot)
+    async with playing(app) as (_, pilot):
         before = sorted(path.name for path in tmp_path.iterdir())
         await opened(pilot, 2)  # without answers no decision is written
-        await settled(pilot)
         for number, opener in openers.items():
             screen = await opened(pilot, number)
-            await settled(pilot)
             assert screen.opener == opener and bool(screen.closed) == bool(opener) and screen.lines.entries
             assert screen.next and screen.command.startswith("rung ")
             if opener:
@@ -240,7 +236,6 @@ async def test_start_after_the_end(clinic, program):
         await press(pilot, "enter")
         assert app.screen.stage == "Release"
         advice = await opened(pilot, 2)
-        await settled(pilot)
         assert app.status.next is None and "(0)" in advice.next  # nobody is sent back to the plan
         await press(pilot, "enter")
         assert app.screen.stage == "Release"

@@ -156,7 +156,7 @@ def test_a_program_that_is_killed_leaves_its_measuring_and_finds_it_again(termin
     terminal.keys("6")
     terminal.see("$0.00")
     terminal.keys("Enter", "y")
-    wait_until(lambda: server.loopback.requests)
+    wait_until(lambda: server.requests)
     (job,) = running_jobs(project.root)
     terminal.kill()
     assert job.is_running  # kill -9 on the program, the measuring goes on

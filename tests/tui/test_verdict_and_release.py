@@ -7,7 +7,7 @@ import re
 
 import ladder
 import pytest
-from conftest_tui import flat, idle, on_stage, opened, running, sees, settled, text_of, until
+from conftest_tui import flat, idle, on_stage, sees, settled, text_of, until
 from in_process import rung
 from vouched import rewrite
 
@@ -132,12 +132,9 @@ async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic,
 async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
     folder = ladder.cleared(clinic)
     write_run(folder, read_run(folder), state="running", steps=12, started_at=now())
-    ladder.written(folder, [ladder.step_line(n, 12) for n in range(1, 8)])
-    app = program(clinic.root)
+    ladder.written(folder, 7)
     with writer_lock(folder / LOCK, "R-001"):
-        async with running(app) as pilot:
-            await settled(pilot)
-            screen = await opened(pilot, 9)
+        async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
             await until(pilot, lambda: screen.opener == 8)
             assert re.search(r"R-001 .* 7 of 12, .* 10 s ", screen.closed)
 
