@@ -1,4 +1,4 @@
-"""The toy clinic of several packages' tests: its rung.toml without a person, answers that lead to training, rows."""
+"""The toy clinic of several packages' tests: its rung.toml without a person, answers that lead to training, rows, phrases."""
 
 from __future__ import annotations
 
@@ -58,3 +58,26 @@ def made_up(count: int, seed: int, words: int = 5) -> list[Example]:
         return " ".join(word() for _ in range(chance.randint(words, words + 4)))
 
     return [Example(chat_row(question(), f"E1{chance.randint(0, 3)} eye both")) for _ in range(count)]
+
+
+TYPES = ("T1DM", "T2DM", "drug-induced DM", "other DM")
+FINDINGS = ("CKD", "nephropathy", "PDR", "NPDR", "DME", "gangrene", "PAD", "foot ulcer", "gastroparesis", "neuralgia")
+SIDES = ("OD", "OS", "OU", "eye NOS")
+
+
+def phrases(count: int, seed: int) -> list[str]:
+    """Different phrases of a clinic, none of them twice."""
+    chance = random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        parts = [*map(chance.choice, (TYPES, FINDINGS, SIDES)), f"since {chance.randrange(1950, 2020)}"]
+        chance.shuffle(parts)
+        found[" ".join(parts)] = None
+    return list(found)
+
+
+def line_of(phrase: str) -> str:
+    """Return the right answer: type and side."""
+    kind = next(name for name in TYPES if name in phrase)
+    side = next(name for name in SIDES if name in phrase)
+    return f"E1{TYPES.index(kind)} {side}"

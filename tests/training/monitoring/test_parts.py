@@ -5,7 +5,7 @@ import random
 
 import pytest
 from as_logged import imported, litellm
-from clinic_phrases import line_of, phrases
+from clinic import line_of, phrases
 from scipy.stats import binom
 from scripted import Scripted
 

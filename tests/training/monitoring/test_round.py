@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from as_logged import candidates, imported, learnt, litellm, measured
-from clinic_phrases import line_of, phrases
+from clinic import line_of, phrases
 from in_shell import rung
 from vouched import edit
 
