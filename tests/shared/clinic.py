@@ -1,4 +1,4 @@
-"""The toy clinic of several packages' tests: its rung.toml without a person, answers that lead to training, rows, phrases."""
+"""The toy clinic of many tests: its rung.toml without a person, answers that lead to training, rows, phrases."""
 
 from __future__ import annotations
 

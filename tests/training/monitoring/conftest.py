@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from clinic_phrases import line_of, phrases
+from clinic import line_of, phrases
 from freezing import approved
 from once import once
 from scripted import Scripted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from as_logged import ASKED, generation, imported, joined, litellm, score
-from clinic_phrases import phrases
+from clinic import phrases
 from in_shell import rung
 
 from curation.mask import mask
