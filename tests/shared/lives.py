@@ -39,6 +39,6 @@ def processes(*words: str) -> list[int]:
     return found
 
 
-def losses(folder: Path) -> list[tuple[int, float]]:
-    """The training loss of each step of a run."""
-    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == "step"]
+def losses(folder: Path, kind: str = "step") -> list[tuple[int, float]]:
+    """The training loss of each step of a run; or the loss of each `validation`."""
+    return [(line["step"], line["loss"]) for line in curve(folder) if line["kind"] == kind]

@@ -13,6 +13,8 @@ from workspace.folder import Project
 from workspace.settings import Settings
 
 GOOD = "E10 eye both"
+SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4")
+"""Options of `rung plan` for reinforcement on a tiny model."""
 
 
 def drafts(count: int, answer: str = "I think it is E11, both eyes.", seed: int = 7) -> list[Example]:

@@ -1,5 +1,6 @@
 """A small project that has earned its training run, made by the product's own functions."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,6 @@ from counting import Words
 from llamas import lora
 from once import once
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from clinic import ANSWERS, SETTINGS, made_up
@@ -19,6 +19,9 @@ from freezing import approved
 from scripted import Scripted
 
 from curation.example import Example
+from training.plan.planning import make_plan
+from training.plan.plans import Plan, keep_plan, read_plan
+from training.runs import read_run
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
@@ -80,15 +83,20 @@ def settings(ready: Project) -> Settings:
 
 
 @pytest.fixture
-def replan(ready: Project):
-    """Works the plan out again from what stands there now; gives its file."""
-    from training.plan.planning import make_plan
-    from training.plan.plans import keep_plan
+def plan_of(ready: Project) -> Callable[..., Plan]:
+    """`plan_of(rank="4")`: the plan with these values of `[training]`, for this machine; it is not kept."""
 
-    def make():
-        return keep_plan(ready, make_plan(ready, load_settings(ready.settings_file), Words()))[0]
+    def make(machine=None, **values):
+        named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
+        return make_plan(ready, load_settings(ready.settings_file, named), Words(), machine=machine)
 
     return make
+
+
+@pytest.fixture
+def replan(ready: Project, plan_of):
+    """Works the plan out again from what is there now; gives its file."""
+    return lambda: keep_plan(ready, plan_of())[0]
 
 
 @pytest.fixture
@@ -122,6 +130,25 @@ def rung(ready: Project, tiny) -> Callable[..., subprocess.CompletedProcess[str]
     return call
 
 
+@pytest.fixture
+def finished(rung, ready: Project):
+    """`finished("--method", "dora")`: plan by these words and train that plan: the folder of the finished run."""
+
+    def make(*words, at=None, **variables):
+        planned = rung("plan", *words, "--json", at=at, **variables)
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+        told = json.loads(planned.stdout)
+        done = rung("train", told.get("plan") or told["id"], at=at, timeout=900, **variables)
+        folder = max(Project(at or ready.root).runs.glob("R-*"))
+        assert done.returncode == 0, done.stderr + (folder / "log.txt").read_text()
+        run, recipe = read_run(folder), read_plan(folder / "plan.toml").recipe
+        assert (run.state, run.method, run.objective) == ("finished", recipe.method, recipe.objective)
+        assert run.step > 0
+        return folder
+
+    return make
+
+
 REFUSED = """
 import os, sys
 def refuse(event, given):
@@ -149,4 +176,4 @@ def refused(tmp_path):
     (folder / "sitecustomize.py").write_text(REFUSED)
     reached = folder / "reached.txt"
     reached.touch()
-    return lambda: ({"PYTHONPATH": str(folder), "REACHED": str(reached), "HF_HUB_OFFLINE": "0"}, reached)
+    return {"PYTHONPATH": str(folder), "REACHED": str(reached), "HF_HUB_OFFLINE": "0"}, reached

@@ -219,7 +219,7 @@ def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(ex
 @SLOW
 @pytest.mark.parametrize("over", ["2000000000", "0"], ids=["read", "streamed"])
 def test_the_trl_script_reaches_for_no_network(exported: Any, refused: Any, tmp_path: Path, over: str) -> None:
-    variables, reached = refused()
+    variables, reached = refused
     told = run(sys.executable, "-c", "import socket; socket.getaddrinfo('example.com', 80)", cwd=tmp_path, **variables)
     assert told.returncode == 1 and reached.read_text() == "socket.getaddrinfo example.com\n", "the refusal works"
     reached.write_text("")

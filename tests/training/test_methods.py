@@ -8,43 +8,28 @@ import taught
 from lives import losses, wait_until
 
 from training.plan.objective import AnswerPair
-from training.runs import RunRecord, curve, is_alive, read_run
+from training.runs import curve, is_alive, read_run
 from workspace.folder import Project
 from workspace.settings import Settings
 
 
-def trained(rung, project: Project, *words) -> RunRecord:
-    """Plan by these words, train that plan, and give the record of the finished run."""
-    planned = rung("plan", *words, "--json")
-    assert planned.returncode == 0, planned.stdout + planned.stderr
-    plan = json.loads(planned.stdout)
-    assert all(gate["passed"] for gate in plan["gates"]), plan["gates"]
-    done = rung("train", plan["id"], timeout=400)
-    run = read_run(project.runs / "R-001")
-    assert done.returncode == 0 and run.state == "finished", (
-        done.stderr + (project.runs / "R-001" / "log.txt").read_text()
-    )
-    assert (run.method, run.objective) == (plan["recipe"]["method"], plan["recipe"]["objective"])
-    assert run.step > 0
-    return run
-
-
-def change(project: Project, run: RunRecord, tiny):
+def change(folder, tiny):
     """How far the saved weights, loaded here for the first time, move the base's logits (or a fresh score)."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, set_seed
 
+    run = read_run(folder)
     scores = run.objective == "reward"
     kind, more = (AutoModelForSequenceClassification, {"num_labels": 1}) if scores else (AutoModelForCausalLM, {})
-    folder = str(project.runs / run.adapter)
+    saved = str(folder.parent / run.adapter)
     set_seed(0)
     base = kind.from_pretrained(str(tiny), dtype="float32", pad_token_id=2, **more).eval()
     ids = torch.arange(5, 25)[None]
     with torch.no_grad():
         before = base(ids).logits
         whole = run.method == "full"
-        tuned = kind.from_pretrained(folder, dtype="float32") if whole else PeftModel.from_pretrained(base, folder)
+        tuned = kind.from_pretrained(saved, dtype="float32") if whole else PeftModel.from_pretrained(base, saved)
         after = tuned.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     return float((after[:, -before.size(1) :] - before).abs().max())
 
@@ -52,35 +37,32 @@ def change(project: Project, run: RunRecord, tiny):
 METHODS = ["full", "dora", "qdora", "rslora", "adalora", "ia3", "prefix", "prompt"]
 OBJECTIVES = ["dpo", "reward", "grpo", "rloo"]
 PAIRS = [("dpo", method) for method in ("full", "qlora", "prefix", "dora")]
-SAMPLED = ("--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4", "--set", "choose_by=metric")
+SAMPLED = (*taught.SAMPLED, "--set", "choose_by=metric")
 LONG = ("--set", "epochs=5", "--set", "learning_rate=1e-2")
 """20 steps: what AdaLoRA needs at least."""
 
 
 @pytest.mark.parametrize("method", ["qlora", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS)])
-def test_a_method_trains_and_changes_the_model(rung, ready: Project, tiny, method):
-    run = trained(rung, ready, "--method", method, *LONG)
-    assert change(ready, run, tiny) > 1e-3
+def test_a_method_trains_and_changes_the_model(finished, tiny, method):
+    assert change(finished("--method", method, *LONG), tiny) > 1e-3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("objective", "method"), [*((name, "lora") for name in OBJECTIVES), *PAIRS])
-def test_an_objective_trains_and_changes_the_model(rung, ready: Project, settings: Settings, tiny, objective, method):
+def test_an_objective_trains_and_changes_the_model(finished, ready: Project, settings, tiny, objective, method):
     taught.teach(ready, settings)
     more = [*SAMPLED, "--set", "epochs=0.3"] if objective in ("grpo", "rloo") else []
-    words = ("--method", method, "--objective", objective, "--set", "learning_rate=1e-2")
-    run = trained(rung, ready, *words, *more)
-    assert change(ready, run, tiny) > 1e-3
-    steps = [line for line in curve(ready.runs / "R-001") if line["kind"] == "step"]
+    folder = finished("--method", method, "--objective", objective, "--set", "learning_rate=1e-2", *more)
+    assert change(folder, tiny) > 1e-3
+    steps = [line for line in curve(folder) if line["kind"] == "step"]
     assert {"dpo": "accuracy", "reward": "accuracy"}.get(objective, "reward") in steps[-1]
     if objective in ("dpo", "reward") and method == "lora":
         assert steps[-1]["loss"] < steps[0]["loss"]
 
 
 @pytest.mark.slow
-def test_packed_rows_train_by_an_ordinary_plan(rung, ready: Project, tiny):
-    run = trained(rung, ready, "--packing")
-    assert change(ready, run, tiny) > 1e-3
+def test_packed_rows_train_by_an_ordinary_plan(finished, tiny):
+    assert change(finished("--packing"), tiny) > 1e-3
 
 
 @pytest.mark.slow
@@ -98,16 +80,15 @@ def test_stopped_and_resumed_a_run_ends_as_an_unbroken_one(rung, ready: Project,
     other = Project(tmp_path / "other")
     shutil.copytree(ready.root, other.root)
     assert rung("train", plan["id"], timeout=600).returncode == 0
-    folder = other.runs / "R-001"
+    whole, folder = ready.runs / "R-001", other.runs / "R-001"
     assert rung("train", plan["id"], "--detach", at=other.root).returncode == 0
     wait_until(lambda: len(losses(folder)) >= 3)
     assert rung("runs", "stop", "R-001", at=other.root).returncode == 0
     wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "stopped" and read_run(folder).step < plan["recipe"]["steps"]
     assert rung("runs", "resume", "R-001", at=other.root, timeout=600).returncode == 0
-    whole, resumed = ready.runs / "R-001", folder
-    assert losses(whole) == losses(resumed)
-    assert read_run(whole).adapter_sha256 == read_run(resumed).adapter_sha256 != ""
+    assert losses(whole) == losses(folder)
+    assert read_run(whole).adapter_sha256 == read_run(folder).adapter_sha256 != ""
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------
@@ -195,10 +176,10 @@ def test_each_tracker_that_is_named_gets_the_losses_of_a_run_by_its_own_name(run
 
 
 @pytest.mark.slow
-def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(rung, ready: Project):
+def test_the_metric_chooses_the_checkpoint_and_overfitting_ends_the_run(finished):
     words = ["--set", "epochs=60", "--set", "learning_rate=2e-2", "--set", "rank=16", "--set", "choose_by=metric"]
-    run = trained(rung, ready, *words)
-    lines = [line for line in curve(ready.runs / "R-001") if line["kind"] == "validation"]
+    run = read_run(folder := finished(*words))
+    lines = [line for line in curve(folder) if line["kind"] == "validation"]
     assert all(line["beat"]["report"] == "E-001" and 0 <= line["score"] <= 1 for line in lines)
     assert run.best_score == max(line["score"] for line in lines)
     assert "over-fitting" in run.ending and run.step < run.steps

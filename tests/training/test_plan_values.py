@@ -4,63 +4,57 @@ import math
 import shutil
 
 import pytest
-from counting import Words
 
 from training.plan.memory_fit import Machine, with_cards
-from training.plan.planning import make_plan
-from training.plan.plans import Plan, find_plan, read_plan, read_plans
+from training.plan.plans import find_plan, read_plan, read_plans
 from training.plan.recipe import Recipe
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
-from workspace.settings import load_settings
 
 
-def plan_of(project: Project, machine: Machine | None = None, **values) -> Plan:
-    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in values.items()}
-    return make_plan(project, load_settings(project.settings_file, named), Words(), machine=machine)
-
-
-def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it_and_several_jobs_halve_it(ready: Project):
+def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it_and_several_jobs_halve_it(
+    ready: Project, plan_of
+):
     toml, advice = ready.settings_file, ready.decision_file
     toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", "").replace("rank = 4\n", ""))
-    narrow = plan_of(ready).recipe
+    narrow = plan_of().recipe
     assert narrow.learning_rate == pytest.approx(5e-4 * (2000 / 576) ** 0.781, rel=0.05)
     assert (narrow.rank, narrow.alpha, narrow.scale) == (16, 32, 2.0)
     advice.write_text(advice.read_text().replace('"breadth": "narrow"', '"breadth": "several"'))
-    plan = plan_of(ready)
+    plan = plan_of()
     assert plan.recipe.learning_rate == narrow.learning_rate / 2
     assert "lin-2026" in plan.because["learning_rate"].source
-    assert plan_of(ready, learning_rate="1e-3").recipe.learning_rate == 1e-3
+    assert plan_of(learning_rate="1e-3").recipe.learning_rate == 1e-3
 
 
-def test_replayed_questions_count_as_rows_and_fit(ready: Project):
-    plain, more = plan_of(ready), plan_of(ready, replay="0.5")
+def test_replayed_questions_count_as_rows_and_fit(plan_of):
+    plain, more = plan_of(), plan_of(replay="0.5")
     rows = plain.data.train
     assert (plain.recipe.replay, more.recipe.replay) == (0, math.ceil(rows / 2))
     assert more.recipe.steps == 2 * math.ceil((rows + math.ceil(rows / 2)) / 4)
     assert plain.recipe.max_length < 192 <= more.recipe.max_length and more.because["replay"].source
     assert "192" in more.because["max_length"].text
-    assert plan_of(ready, replay="0.0001").recipe.replay == 1, "never nothing in silence"
-    assert plan_of(ready, replay="1").recipe.replay == min(rows, 360)
+    assert plan_of(replay="0.0001").recipe.replay == 1, "never nothing in silence"
+    assert plan_of(replay="1").recipe.replay == min(rows, 360)
     with pytest.raises(ValueError, match="replay"):
         Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
 
 
-def test_what_does_not_fit_is_made_smaller_before_it_is_refused(ready: Project):
-    whole = plan_of(ready, Machine(64.0), batch="16").recipe
+def test_what_does_not_fit_is_made_smaller_before_it_is_refused(plan_of):
+    whole = plan_of(Machine(64.0), batch="16").recipe
     assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
-    small = plan_of(ready, Machine(0.75), batch="16").recipe
+    small = plan_of(Machine(0.75), batch="16").recipe
     assert small.batch * small.accumulation == 16 and small.batch < 16
     assert small.steps == whole.steps
-    none = plan_of(ready, Machine(ram_gib=1e-6), processes="2", batch="8").recipe
+    none = plan_of(Machine(ram_gib=1e-6), processes="2", batch="8").recipe
     assert (none.batch, none.processes, none.rows_a_step) == (4, 2, 8), "processes share the rows all the same"
 
 
-def test_rows_over_a_limit_that_a_person_sets_are_named(ready: Project):
-    plan = plan_of(ready, max_length="14")
+def test_rows_over_a_limit_that_a_person_sets_are_named(plan_of):
+    plan = plan_of(max_length="14")
     assert plan.data.left_out and "train line" in plan.notes[-1]
     with pytest.raises(Refusal, match="8"):
-        plan_of(ready, max_length="8")
+        plan_of(max_length="8")
 
 
 def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan):
@@ -85,18 +79,18 @@ def test_a_misspelt_plan_is_named(ready: Project, planned):
         find_plan(ready, "P-01")
 
 
-def test_without_advice_or_dataset_there_is_no_plan(ready: Project):
+def test_without_advice_or_dataset_there_is_no_plan(ready: Project, plan_of):
     shutil.rmtree(ready.datasets)
     with pytest.raises(Refusal, match="dataset"):
-        plan_of(ready)
+        plan_of()
     ready.decision_file.unlink()
     with pytest.raises(Refusal, match="advice"):
-        plan_of(ready)
+        plan_of()
 
 
-def test_every_value_has_a_reason_and_strange_ones_are_kept_and_warned_of(ready: Project):
+def test_every_value_has_a_reason_and_strange_ones_are_kept_and_warned_of(plan_of):
     strange = {"dropout": "0.5", "warmup": "0.6", "grad_norm": "9", "weight_decay": "0.4", "alpha": "500", "batch": "2"}
-    plan = plan_of(ready, **strange)
+    plan = plan_of(**strange)
     assert plan.recipe.model_dump(exclude_defaults=True).keys() - plan.because.keys() == {"base", "precision"}
     assert plan.recipe.steps == 2 * math.ceil(plan.data.train / 2)
     for name, value in {**strange, "rank": "4"}.items():
@@ -104,16 +98,16 @@ def test_every_value_has_a_reason_and_strange_ones_are_kept_and_warned_of(ready:
         assert ": " in warned and warned.endswith("]") and plan.because[name].by == "person"
 
 
-def test_a_misspelt_value_is_named_with_the_nearest(ready: Project):
+def test_a_misspelt_value_is_named_with_the_nearest(plan_of):
     for name, value, nearest in (("targets", "q_prj", "q_proj"), ("report_to", '["tensorbored"]', "tensorboard")):
         with pytest.raises(InputError, match=f'"{nearest}"'):
-            plan_of(ready, **{name: value})
+            plan_of(**{name: value})
 
 
-def test_the_values_of_the_sources_snippet_are_taken_as_they_are_in_silence(ready: Project):
+def test_the_values_of_the_sources_snippet_are_taken_as_they_are_in_silence(plan_of):
     own = {"method": "qlora", "rank": "16", "alpha": "32", "targets": "q_proj,k_proj,v_proj,o_proj", "dropout": "0.05",
            "epochs": "3", "batch": "4", "learning_rate": "2e-4", "evals": "1"}  # fmt: skip
-    plan = plan_of(ready, **own, warmup="0.05", schedule="linear", patience="3")
+    plan = plan_of(**own, warmup="0.05", schedule="linear", patience="3")
     recipe = plan.recipe
     assert (recipe.warmup, recipe.schedule, recipe.patience) == (0.05, "linear", 3)
     assert not any(note.startswith((*own, "warmup")) for note in plan.notes)
@@ -122,8 +116,8 @@ def test_the_values_of_the_sources_snippet_are_taken_as_they_are_in_silence(read
     assert (recipe.batch * recipe.accumulation, recipe.learning_rate, recipe.evals) == (4, 2e-4, 1)
 
 
-def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(ready: Project):
-    plan = plan_of(ready, with_cards("24GB", 2), method="qlora")
+def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(plan_of):
+    plan = plan_of(with_cards("24GB", 2), method="qlora")
     assert plan.recipe.method == "qlora" and plan.forecast.has == 24
     assert plan.forecast.seconds is None and plan.forecast.cost_usd is None and "24 GB" in plan.forecast.because
     with pytest.raises(InputError):

@@ -9,7 +9,6 @@ import subprocess
 import pytest
 import taught
 from clinic import made_up
-from counting import Words
 from freezing import approved
 
 from curation.review import open_desk
@@ -19,19 +18,12 @@ from curation.split.freeze import freeze
 from curation.split.manifest import load_split, newest_dataset
 from training.gates.clearance import check_gates
 from training.plan.objective import is_run, preferences_of, reward_run
-from training.plan.planning import make_plan
-from training.plan.plans import Plan, find_plan, keep_plan, read_plan
+from training.plan.plans import find_plan, read_plan
 from training.runs import curve, read_run, write_run
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-
-def plan_of(project: Project, **variables) -> Plan:
-    named = {f"RUNG_TRAINING__{name.upper()}": value for name, value in variables.items()}
-    settings = load_settings(project.settings_file, named)
-    return keep_plan(project, make_plan(project, settings, Words()))[1]
 
 
 def test_an_edit_is_a_pair_its_draft_the_worse_answer_and_what_is_no_pair_is_left_out_by_name(
@@ -63,9 +55,9 @@ def test_an_edit_is_a_pair_its_draft_the_worse_answer_and_what_is_no_pair_is_lef
     assert found.sha256 == preferences_of(ready, settings, ready.datasets / "v002").sha256
 
 
-def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings):
+def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Settings, plan_of):
     ids = taught.teach(ready, settings)
-    plan = plan_of(ready, objective="dpo", learning_rate="5e-6")
+    plan = plan_of(objective="dpo", learning_rate="5e-6")
     assert (plan.data.train, plan.data.validation, plan.recipe.beta) == (11, 1, 0.1)
     assert all(gate.opens for gate in check_gates(ready, settings, plan))
     desk = open_desk(ready, settings)
@@ -77,9 +69,9 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
     assert gates["dataset"].opener == "rung plan"
 
 
-def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings):
+def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings, plan_of):
     with pytest.raises(Refusal, match="0 pairs"):
-        plan_of(ready, objective="dpo")
+        plan_of(objective="dpo")
     taught.teach(ready, settings)
     for values in (
         {"packing": "true", "method": "prefix"},
@@ -90,7 +82,7 @@ def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, se
         {"method": "adalora", "epochs": "1"},
     ):
         with pytest.raises(InputError):
-            plan_of(ready, **values)
+            plan_of(**values)
 
 
 def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
@@ -100,25 +92,22 @@ def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
         read_plan(planned)
 
 
-def test_reinforcement_takes_whole_groups_and_the_projects_metric_which_else_is_too_dear_to_choose_by(ready: Project):
-    plan = plan_of(ready, objective="grpo", batch="12")
+def test_reinforcement_takes_whole_groups_and_the_projects_metric_which_else_is_too_dear_to_choose_by(plan_of):
+    plan = plan_of(objective="grpo", batch="12")
     recipe = plan.recipe
     assert (recipe.generations, recipe.batch, recipe.reward, recipe.choose_by) == (8, 16, "exact_match", "metric")
     assert recipe.answer_tokens == plan.data.answer + 8 and recipe.steps == 8 * 2
-    few, wanted = plan_of(ready), plan_of(ready, choose_by="metric").recipe
+    few, wanted = plan_of(), plan_of(choose_by="metric").recipe
     assert few.recipe.choose_by == "loss" and "30" in few.because["choose_by"].text
     assert (wanted.choose_by, wanted.metric_rows) == ("metric", 4)
 
 
-def test_alpha_follows_the_rank_but_not_with_rslora(ready: Project):
+def test_alpha_follows_the_rank_but_not_with_rslora(plan_of):
     for method, rank, alpha, scale in (
         ("dora", 8, 16, 2.0), ("adalora", 8, 16, 2.0), ("rslora", 8, 32, 32 / 8**0.5), ("lora", 64, 32, 4.0)
     ):  # fmt: skip
-        recipe = plan_of(ready, method=method, rank=str(rank), epochs="8").recipe
+        recipe = plan_of(method=method, rank=str(rank), epochs="8").recipe
         assert (recipe.alpha, recipe.scale) == (alpha, pytest.approx(scale))
-
-
-SAMPLED = ("--set", "answer_tokens=4", "--set", "generations=4", "--set", "epochs=0.3")
 
 
 def test_only_a_finished_reward_model_rewards(ready: Project, cleared):
@@ -149,7 +138,7 @@ def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
     run = write_run(cleared, read_run(cleared), **words)
 
     def planned() -> subprocess.CompletedProcess[str]:
-        return rung("plan", "--objective", "grpo", "--set", f"reward={run.id}", *SAMPLED, "--json")
+        return rung("plan", "--objective", "grpo", *taught.SAMPLED, "--set", f"reward={run.id}", "--json")
 
     assert frozen_anew(ready, settings, "train", 11) == "v002"
     plan = read_plan(find_plan(ready, json.loads(planned().stdout)["id"]))
@@ -168,19 +157,12 @@ def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["grpo", "rloo"])
-def test_a_reward_model_rewards_another_run(rung, ready: Project, settings: Settings, objective):
+def test_a_reward_model_rewards_another_run(finished, ready: Project, settings: Settings, objective):
     taught.teach(ready, settings)
 
-    def trained(*words):
-        plan = json.loads(rung("plan", *words, "--json").stdout)
-        done = rung("train", plan["id"], timeout=600)
-        folder = sorted(ready.runs.glob("R-*"))[-1]
-        assert done.returncode == 0, done.stderr + (folder / "log.txt").read_text()
-        return folder
-
-    scores = trained("--objective", "reward", "--set", "learning_rate=1e-2")
-    tuned = trained("--objective", objective, "--set", f"reward={scores.name}", *SAMPLED)
-    assert read_run(tuned).state == "finished"
+    scores = finished("--objective", "reward", "--set", "learning_rate=1e-2")
+    reward = ("--set", "epochs=0.3", "--set", f"reward={scores.name}")
+    tuned = finished("--objective", objective, *taught.SAMPLED, *reward)
     plan = read_plan(tuned / "plan.toml")
     assert plan.recipe.reward == scores.name and plan.recipe.signals == read_run(scores).adapter_sha256
     steps = [line["reward"] for line in curve(tuned) if line["kind"] == "step"]

@@ -154,7 +154,7 @@ def test_a_plan_that_has_a_run_keeps_its_bytes(rung, ready: Project, settings: S
     "words",
     [
         ("--objective", "dpo"),
-        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=2"),
+        ("--objective", "grpo", *taught.SAMPLED),
         ("--method", "prefix"),
         (),
     ],

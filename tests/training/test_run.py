@@ -156,7 +156,7 @@ def test_training_reaches_for_no_network_where_the_hub_is_on(
     rung: Callable[..., subprocess.CompletedProcess[str]], refused
 ):
     """trl reports each trainer that is made to Hugging Face, unless it is told not to or the hub is off."""
-    variables, reached = refused()
+    variables, reached = refused
     done = rung("train", "--json", RUNG_TRAINING__EPOCHS="0.5", timeout=600, CI="", **variables)
     assert done.returncode == 0, done.stderr
     assert reached.read_text() == ""

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import taught
 from in_shell import rung
-from lives import wait_until
+from lives import losses, wait_until
 
 from training.gates.clearance import grant
-from training.plan.memory_fit import fit_of
-from training.plan.plans import Plan, read_plan
+from training.plan.memory_fit import Machine, fit_of
 from training.run.processes import ALONE, World, in_turn, together, unshared, world
 from training.runs import curve, is_alive, read_run
+from workspace.artefact import revised
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
 from workspace.settings import Settings
@@ -30,14 +30,6 @@ PLAIN = {"RUNG_TRAINING__DROPOUT": "0", "RUNG_TRAINING__PRECISION": "fp32", "RUN
 TWO = {**PLAIN, "RUNG_TRAINING__PROCESSES": "2"}
 ROUNDING = 2e-4
 """Largest difference of a loss after 20 steps: the same sums in another order."""
-
-
-def losses(folder, kind="step"):
-    return [line["loss"] for line in curve(folder) if line["kind"] == kind]
-
-
-def log(folder):
-    return (folder / "log.txt").read_text()
 
 
 def test_a_launcher_that_starts_another_number_is_refused(tmp_path):
@@ -75,20 +67,14 @@ def test_what_was_shared_out_in_turn_comes_back_in_order():
     assert in_turn(shares) == list(range(11))
 
 
-def test_the_rows_of_a_step_are_shared_and_stay_the_same(replan, monkeypatch):
-    def made(**values) -> Plan:
-        for name, value in values.items():
-            monkeypatch.setenv(f"RUNG_TRAINING__{name.upper()}", value)
-        return read_plan(replan())
-
-    one, two = made(), made(processes="2")
+def test_the_rows_of_a_step_are_shared_and_stay_the_same(plan_of):
+    one, two = plan_of(), plan_of(processes="2")
     assert one.recipe.processes == 1 and two.recipe.rows_a_step == one.recipe.rows_a_step
     assert two.recipe.steps == one.recipe.steps and two.recipe.alone().rows_a_step == one.recipe.rows_a_step
-    single = two.recipe.model_copy(update={"processes": 1})
-    alone, both = fit_of(single, usable=0.9), fit_of(two.recipe, usable=0.9)
-    assert alone is not None and both is not None and both.expected == pytest.approx(2 * alone.expected)
+    alone, both = (fit_of(revised(two.recipe, processes=n), Machine(8.0), usable=0.9) for n in (1, 2))
+    assert alone and both and both.expected == pytest.approx(2 * alone.expected) and both.has == alone.has
     with pytest.raises(InputError, match="4 "):
-        made(processes="3", batch="4")
+        plan_of(processes="3", batch="4")
 
 
 def test_every_process_checks_on_each_row_once():
@@ -108,15 +94,11 @@ def test_every_process_checks_on_each_row_once():
 @pytest.fixture(scope="module")
 def pair(built, tiny, tmp_path_factory):
     """The finished runs of one plan on one process and on two."""
-    found = []
-    for name, variables in (("one", PLAIN), ("two", TWO)):
-        root = tmp_path_factory.mktemp(name) / "clinic"
-        shutil.copytree(built, root)
+    roots = [Path(shutil.copytree(built, tmp_path_factory.mktemp("pair") / "clinic")) for _ in range(2)]
+    for root, variables in zip(roots, (PLAIN, TWO), strict=True):
         done = rung("train", cwd=root, RUNG_MODEL__BASE=str(tiny), **variables)
-        folder = root / "runs" / "R-001"
-        assert done.returncode == 0, done.stderr + log(folder)
-        found.append(folder)
-    return found[0], found[1]
+        assert done.returncode == 0, done.stderr
+    return [root / "runs" / "R-001" for root in roots]
 
 
 @pytest.mark.slow
@@ -124,8 +106,8 @@ def test_two_processes_train_as_one_and_one_of_them_writes(pair):
     one, two = pair
     assert read_run(two).state == "finished" and read_run(two).processes == 2
     assert len(losses(one)) == len(losses(two)) == 20
-    assert losses(two) == pytest.approx(losses(one), abs=ROUNDING)
-    assert losses(two, "validation") == pytest.approx(losses(one, "validation"), abs=ROUNDING)
+    for kind in ("step", "validation"):
+        assert dict(losses(two, kind)) == pytest.approx(dict(losses(one, kind)), abs=ROUNDING)
     assert read_run(two).tokens == read_run(one).tokens
     kinds = [[(line["kind"], line.get("step")) for line in curve(folder)] for folder in pair]
     assert kinds[0] == kinds[1], "a line a step, written once"
@@ -143,7 +125,7 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung, ready: Project, pair):
     wait_until(lambda: not is_alive(folder))
     assert read_run(folder).state == "crashed"
     done = rung("train", timeout=300, **TWO)
-    assert done.returncode == 0 and "from step" in done.stderr, done.stderr + log(folder)
+    assert done.returncode == 0 and "from step" in done.stderr, done.stderr
     assert losses(folder) == losses(pair[1])
     assert read_run(folder).adapter_sha256 == read_run(pair[1]).adapter_sha256 != ""
 
@@ -154,8 +136,8 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung, ready: Project, pair):
     [
         ("--objective", "dpo"),
         ("--objective", "reward"),
-        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
-        ("--objective", "rloo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
+        ("--objective", "grpo", *taught.SAMPLED),
+        ("--objective", "rloo", *taught.SAMPLED),
         ("--method", "qlora"),
         ("--method", "dora"),
         ("--method", "ia3"),
@@ -163,14 +145,10 @@ def test_killed_and_resumed_two_end_as_two_unbroken(rung, ready: Project, pair):
         ("--method", "full", "--packing"),
     ],
 )
-def test_other_ways_train_on_two_as_well(rung, ready: Project, settings: Settings, words):
+def test_other_ways_train_on_two_as_well(finished, ready: Project, settings: Settings, words):
     taught.teach(ready, settings)
-    planned = rung("plan", *words, "--set", "processes=2", "--set", "learning_rate=1e-2", "--json")
-    assert planned.returncode == 0, planned.stdout + planned.stderr
-    done = rung("train", json.loads(planned.stdout)["id"], timeout=900)
-    run = read_run(ready.runs / "R-001")
-    assert done.returncode == 0 and run.state == "finished" and run.processes == 2, log(ready.runs / "R-001")
-    assert run.step > 0 and losses(ready.runs / "R-001", "validation")
+    folder = finished(*words, "--set", "processes=2", "--set", "learning_rate=1e-2")
+    assert read_run(folder).processes == 2 and losses(folder, "validation")
 
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node")
@@ -180,7 +158,7 @@ ACCELERATE = ("accelerate.commands.launch", "--cpu", "--num_processes")
 def launched(folder, *words) -> subprocess.CompletedProcess[str]:
     """The run of this folder, started by a launcher."""
     command = [sys.executable, "-P", "-m", *words, "-m", "training.run", str(folder)]
-    environment = {**os.environ, "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
 
 
@@ -204,7 +182,7 @@ OVERRIDE = ("--override", "decision", "--by", "dana", "--reason", "random weight
 
 @pytest.mark.slow
 def test_three_trainings_are_one_verdict_by_command(ready: Project, rung):
-    def call(*words, **variables) -> subprocess.CompletedProcess[str]:
+    def call(*words, **variables):
         graded = {"RUNG_EVALUATION__METRIC": "chrf", "RUNG_EVALUATION__CLOSED_SET": "off"}
         return rung(*words, timeout=300, **graded, **variables)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import taught
 from clinic import made_up
 from families import chain
 from later import datasets
+from lives import losses
 
 from chat.local.embedded import embedded_folder
 from curation.example import Example, chat_row
@@ -22,14 +24,11 @@ from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
 from training.run.inputs import FILE, answers, picked, questions, replayed, with_replay
 from training.run.tokens import show, tokenise
-from training.runs import curve, read_run
+from training.runs import read_run
 from workspace.artefact import revised
 from workspace.errors import RungError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
-
-ALL = {"RUNG_TRAINING__STREAM_OVER": "0"}
-"""Every split is streamed."""
 
 
 @pytest.fixture
@@ -79,34 +78,24 @@ def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project,
     "words",
     [
         ("--preflight",),
-        ("--objective", "grpo", "--set", "reward=chrf", "--set", "answer_tokens=4", "--set", "generations=4"),
+        ("--objective", "grpo", *taught.SAMPLED),
         ("--method", "full", "--packing"),
         ("--set", "processes=2"),
     ],
     ids=["preflight", "grpo", "packed", "two processes"],
 )
-def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(rung, ready: Project, tmp_path, words):
+def test_a_streamed_run_has_the_losses_and_the_weights_of_one_in_memory(finished, ready: Project, tmp_path, words):
     """The plan, its pre-flight and the run, with every split streamed."""
-    other = tmp_path / "streamed"
+    other, words = tmp_path / "streamed", (*words, "--set", "epochs=0.5", "--set", "learning_rate=1e-2")
     shutil.copytree(ready.root, other)
-    for root, more in ((ready.root, {}), (other, ALL)):
-        done = rung("plan", *words, "--set", "epochs=0.5", "--set", "learning_rate=1e-2", "--json", at=root, **more)
-        assert done.returncode == 0, done.stderr
-        made = json.loads(done.stdout)
-        done = rung("train", made.get("plan") or made["id"], at=root, timeout=600, **more)
-        assert done.returncode == 0, done.stderr
-    held, streamed = ready.runs / "R-001", other / "runs" / "R-001"
-    assert losses(held) == losses(streamed) != []
+    held, streamed = finished(*words), finished(*words, at=other, RUNG_TRAINING__STREAM_OVER="0")
+    for kind in ("step", "validation"):
+        assert losses(held, kind) == losses(streamed, kind) != []
     assert read_run(held).adapter_sha256 == read_run(streamed).adapter_sha256 != ""
     assert not list(other.rglob(".rows-*"))
     if "--preflight" in words:
         shown = [json.loads((root / "plans/P-001.preflight.json").read_text()) for root in (ready.root, other)]
         assert shown[0]["rows"] == shown[1]["rows"] and shown[0]["answer_lost"] == shown[1]["answer_lost"] == []
-
-
-def losses(folder):
-    kinds = ("step", "validation")
-    return [(line["kind"], line["step"], line["loss"]) for line in curve(folder) if line["kind"] in kinds]
 
 
 @pytest.mark.slow
