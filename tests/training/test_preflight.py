@@ -25,7 +25,9 @@ from training.run.tokens import IGNORED, EncodedRows, Tokens
 from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, place_of, preflight, read_preflight
 from training.trials.sweep import (
     Point,
+    Rung,
     Spec,
+    Trial,
     begin,
     budget,
     cleared,
@@ -63,6 +65,21 @@ ESTIMATE = {"low": 0.9, "expected": 1.0, "high": 1.2}
 
 def measured(**found) -> DryRunFigures:
     return DryRunFigures.model_validate({**FOUND, **found})
+
+
+@pytest.fixture
+def small(ready: Project, tiny) -> Project:
+    """The project with the tiny model and 32 steps, short rows allowed."""
+    toml = ready.settings_file.read_text().replace("epochs = 2", "epochs = 8\nmax_length = 256")
+    ready.settings_file.write_text(f'{toml}\n[model]\nbase = "{tiny}"\n')
+    return ready
+
+
+@pytest.fixture
+def laid_out(small: Project, settings: Settings, planned) -> Callable[..., Spec]:
+    """`laid_out("rank=4,8")`: the sweep over these values, with the settings of rung.toml or others."""
+    plan = read_plan(planned)
+    return lambda *texts, by=settings: lay_out(small, by, planned, plan, parse_space(texts), Words())
 
 
 @pytest.mark.parametrize(
@@ -128,25 +145,21 @@ def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny, tmp_path):
     assert lost([short, encoded.rows[1]]) == [1] and lost(encoded.rows) == []
 
 
-def test_the_dry_run_measures_steps_memory_and_a_checkpoint(ready: Project, settings: Settings, tiny, planned):
-    planned.write_text(planned.read_text().replace('base = "embedded"', f'base = "{tiny}"'))
-    planned.write_text(re.sub(r"max_length = \d+", "max_length = 256", planned.read_text()))
-    found = dry_steps.measure(ready.root, planned)
+def test_the_dry_run_measures_steps_memory_and_a_checkpoint(small: Project, planned):
+    found = dry_steps.measure(small.root, planned)
     assert len(found["steps"]) == 3 and all(s["seconds"] > 0 and s["tokens"] > 0 for s in found["steps"])
     assert found["steps"][0]["tokens"] == max(s["tokens"] for s in found["steps"]), "the longest rows come first"
     assert found["checkpoint_bytes"] > 4 * found["trained_parameters"] > 0
     assert found["peak_gib"] >= 0 and len(found["rows"]["shown"]) == 5
-    assert not list(ready.plans.glob(".dry-*"))
+    assert not list(small.plans.glob(".dry-*"))
 
 
 @pytest.mark.slow
-def test_a_plan_that_has_a_run_keeps_its_bytes(rung, ready: Project, settings: Settings, tiny):
-    path = ready.root / json.loads(rung("plan", "--json").stdout)["path"]
-    model = settings.model.model_copy(update={"base": str(tiny)})
-    grant(ready, settings.model_copy(update={"model": model}), path, by="sam")
-    before = path.read_bytes()
-    preflight(ready, path)
-    assert path.read_bytes() == before
+def test_a_plan_that_has_a_run_keeps_its_bytes(small: Project, settings: Settings, planned):
+    grant(small, settings, planned, by="sam")
+    before = planned.read_bytes()
+    preflight(small, planned)
+    assert planned.read_bytes() == before
 
 
 @pytest.mark.slow
@@ -187,26 +200,8 @@ def test_a_loss_that_is_no_number_comes_last():
     assert survivors(points, 0, 2) == ["c", "b"] and survivors(points, 0, 3)[-1] == "a"
 
 
-# --- laid out on a project -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small(ready: Project, tiny, monkeypatch) -> Project:
-    """The project with the tiny model and 32 steps, short rows allowed."""
-    toml = ready.settings_file.read_text().replace("epochs = 2", "epochs = 8\nmax_length = 256")
-    ready.settings_file.write_text(f'{toml}\n[model]\nbase = "{tiny}"\n')
-    return ready
-
-
-def laid_out(project: Project, planned, texts) -> tuple[Spec, dict[str, list[str]]]:
-    space = parse_space(texts)
-    settings = load_settings(project.settings_file)
-    return lay_out(project, settings, planned, read_plan(planned), space, Words()), space
-
-
-def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
-    planned = replan()
-    spec, _ = laid_out(small, planned, ["lr=1e-4,1e-3", "rank=4,64"])
+def test_each_combination_is_worked_out_as_its_own_plan(small: Project, laid_out):
+    spec = laid_out("lr=1e-4,1e-3", "rank=4,64")
     assert [t.values for t in spec.trials][1] == {"learning_rate": 1e-4, "rank": 64}
     high = spec.trials[1].recipe
     assert high.rank == 64 and high.rslora and high.alpha == 32
@@ -214,65 +209,54 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, replan):
     assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
     halved = [(rung.count, rung.share) for rung in halving(6, 400)]
     assert halved == [(6, 0.25), (3, 0.5), (1, 1.0)] and len(halving(6, 9)) == 1
-    settings = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
-    alone = lay_out(small, settings, planned, read_plan(planned), parse_space(["rank=4,8"]), Words())
+    others = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
+    alone = laid_out("rank=4,8", by=others)
     assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in alone.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
     with pytest.raises(InputError) as refused:
-        laid_out(small, planned, ["lr=fast,1e-3", "rank=0,8"])
+        laid_out("lr=fast,1e-3", "rank=0,8")
     assert {p.where for p in refused.value.problems} == {"learning_rate=fast", "rank=0"}
 
 
-def test_a_closed_gate_stops_trials_before_they_begin(small: Project, replan):
-    planned = replan()
+def test_a_closed_gate_stops_trials_before_they_begin(small: Project, settings: Settings, planned):
     small.decision_file.write_text(small.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
-    settings = load_settings(small.settings_file)
     with pytest.raises(Locked):
         cleared(small, settings, planned, [])
     assert cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
 
 
-def test_the_child_asks_the_gates_itself(small: Project, replan):
-    from training.trials.short_run import work
-
-    planned = replan()
-    folder = begin(small, laid_out(small, planned, ["lr=1e-4,1e-3"])[0])
+def test_the_child_asks_the_gates_itself(small: Project, settings: Settings, planned, laid_out):
+    folder = begin(small, laid_out("lr=1e-4,1e-3"))
     train = small.datasets / "v001" / "train.jsonl"
     train.write_text(train.read_text().replace("E10", "E11", 1))
     with pytest.raises(Locked, match="dataset"):
-        work(small, load_settings(small.settings_file), folder)
+        dry_steps.work(small, settings, folder)
     planned.write_text(planned.read_text().replace("rank = 4", "rank = 5"))
     with pytest.raises(Refusal):
-        work(small, load_settings(small.settings_file), folder)
+        dry_steps.work(small, settings, folder)
     assert not read_points(folder)
 
 
-def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(small: Project, replan):
-    from training.trials.short_run import work
-
-    planned = replan()
-    spec, space = laid_out(small, planned, ["lr=1e-6,1e-2", "epochs=4"])
+def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(
+    small: Project, settings: Settings, laid_out
+):
+    spec = laid_out("lr=1e-6,1e-2", "epochs=4")
     folder = begin(small, spec)
-    settings = load_settings(small.settings_file)
-    work(small, settings, folder)
+    dry_steps.work(small, settings, folder)
     points = list(read_points(folder))
     assert [(p.rung, p.step) for p in points] == [(0, 8)] * 2 + [(1, 16)]
-    work(small, settings, folder)
+    dry_steps.work(small, settings, folder)
     assert list(read_points(folder)) == points and begin(small, spec) == folder
-    found = outcome(spec, space, points)
+    found = outcome(spec, parse_space(["lr=1e-6,1e-2", "epochs=4"]), points)
     losses = {s.values["learning_rate"]: s.losses for s in found.standings}
     assert found.best.values["learning_rate"] == 1e-2 and len(found.best.losses) == 2
     assert found.best.losses[-1] < losses[1e-6][0] and len(losses[1e-6]) == 1
-    path = put_away(folder, found)
-    assert path.is_file() and not folder.exists()
+    assert put_away(folder, found).is_file() and not folder.exists()
 
 
 @pytest.mark.slow
-def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(small: Project, replan):
-    from training.trials.short_run import ground_of, train_trial
-    from training.trials.sweep import Rung, Trial
-
-    plan = read_plan(replan())
-    ground = ground_of(small, load_settings(small.settings_file), plan)
+def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(small: Project, settings, planned):
+    plan = read_plan(planned)
+    ground, train_trial = dry_steps.ground_of(small, settings, plan), dry_steps.train_trial
     trial = Trial(name="t01", recipe=plan.recipe)
     half, whole = Rung(share=0.5, count=1), Rung(share=1.0, count=1)
     train_trial(ground, small.plans / "broken", trial, half, 0, keep=True)
@@ -281,8 +265,8 @@ def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(small: P
     assert (broken.loss, broken.step) == (unbroken.loss, unbroken.step)
 
 
-def test_the_lead_is_told_apart_only_over_its_standard_error(small: Project, replan):
-    spec, space = laid_out(small, replan(), ["rank=4,8"])
+def test_the_lead_is_told_apart_only_over_its_standard_error(laid_out):
+    spec = laid_out("rank=4,8")
 
     def found(gap):
         points = [
@@ -290,13 +274,12 @@ def test_the_lead_is_told_apart_only_over_its_standard_error(small: Project, rep
             for rung, names in enumerate((["t01", "t02"], ["t01"]))
             for name in names
         ]
-        return outcome(spec, space, points).told_apart
+        return outcome(spec, parse_space(["rank=4,8"]), points).told_apart
 
     assert found(0.2) and not found(0.05)
 
 
 SWEEP = ("plan", "--sweep", "lr=1e-3,2e-3", "rank=4,8", "--set", "epochs=4")
-Rung = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.slow

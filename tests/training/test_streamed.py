@@ -5,6 +5,7 @@ import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,17 +14,21 @@ from clinic import made_up
 from families import chain
 from later import datasets
 from lives import losses
+from walked import recipe_of
 
 from chat.local.embedded import embedded_folder
+from chat.local.prompt import encode, render
 from curation.example import Example, chat_row
 from evaluation.forgetting import safety, suite
+from evaluation.metrics.item_metrics import item_metric
 from training.export.bundle import row_of, trained, weighted
-from training.plan.objective import StreamedRows, replay_questions, rows_of
+from training.plan.objective import AnswerPair, StreamedRows, replay_questions, rows_of
 from training.plan.plans import read_plan
 from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
-from training.run.inputs import FILE, answers, picked, questions, replayed, with_replay
-from training.run.tokens import show, tokenise
+from training.run.inputs import FILE, answers, pairs, picked, questions, replayed, with_replay
+from training.run.tokens import IGNORED, show, tokenise, with_system
+from training.run.validation_answers import ValidationAnswers
 from training.runs import read_run
 from workspace.artefact import revised
 from workspace.errors import RungError
@@ -116,6 +121,49 @@ def test_memory_stays_flat_where_rows_are_streamed(tiny, tmp_path):
     assert held[2] < 1.2 * held[1] + (1 << 20), held
 
 
+def test_the_system_prompt_of_a_run_replaces_the_rows_own():
+    turns = Example(chat_row("PDR bilat in T1DM", "E10 eye both", "House line.")).asked
+    assert [t["content"] for t in with_system(turns, None)] == ["House line.", "PDR bilat in T1DM"]
+    assert [t["content"] for t in with_system(turns, "New.")] == ["New.", "PDR bilat in T1DM"]
+    assert [t["role"] for t in with_system(turns, "")] == ["user"]
+
+
+def test_rows_of_like_length_go_together_and_every_row_once_an_epoch():
+    from training.run.trainer import ByLength
+
+    lengths = [(7 * n) % 60 + 5 for n in range(133)]
+    fake = SimpleNamespace(state=SimpleNamespace(global_step=0))
+    order = list(ByLength(lengths, 8, 0, fake))
+    assert sorted(order) == list(range(133)) and order == list(ByLength(lengths, 8, 0, fake))
+    spread = [max(batch) - min(batch) for i in range(0, 128, 8) if (batch := [lengths[n] for n in order[i : i + 8]])]
+    assert sum(spread) / len(spread) < 8
+    fake.state.global_step = 17
+    assert list(ByLength(lengths, 8, 0, fake)) != order
+
+
+def test_rows_that_choose_a_checkpoint_are_of_every_class_however_the_file_is_sorted(tiny):
+    rows = [Example(chat_row(f"question {n}", answer)) for answer in ("alpha", "beta", "gamma") for n in range(40)]
+    metric, chooses = item_metric("exact_match"), recipe_of(tiny, choose_by="metric", metric_rows=30)
+    drawn = ValidationAnswers(None, rows, chooses, metric).rows
+    assert len(drawn) == 30 and {row.answer for row in drawn} == {"alpha", "beta", "gamma"}
+    assert drawn == ValidationAnswers(None, rows[::-1], chooses, metric).rows
+    assert ValidationAnswers(None, rows, recipe_of(tiny, choose_by="loss"), metric).rows == rows[:2]
+
+
+def test_pairs_share_their_prompt_and_end_both_answers(tiny):
+    tokenizer = load_tokenizer(str(tiny))
+    pair = AnswerPair("r-1", "train", [{"role": "user", "content": "DM2"}], "E11 eye both", "E10, I think")
+    made = pairs(tokenizer, [pair], "House line.", 256, whole=False).columns[0]
+    assert tokenizer.decode(made["prompt_ids"]).endswith("<|im_start|>assistant\n")
+    assert [tokenizer.decode(made[name]) for name in ("chosen_ids", "rejected_ids")] == [
+        "E11 eye both<|im_end|>\n",
+        "E10, I think<|im_end|>\n",
+    ]
+    whole = pairs(tokenizer, [pair], "House line.", 256, whole=True).columns[0]
+    assert whole["chosen_ids"] == made["prompt_ids"] + made["chosen_ids"]
+    assert pairs(tokenizer, [pair], "House line.", 8, whole=False).encoded.too_long == [1]
+
+
 ROWS = [Example({"messages": [{"role": "user", "content": "a?"}, {"role": "assistant", "content": "b"}]})] * 3
 
 
@@ -177,7 +225,11 @@ EXACT = {
     "phi3_5": ["Ann.<|end|>\n", "Still Ann.<|end|>\n", "Right.<|end|>\n<|im_end|>"],
     "qwen3_8": [f"\n</think>\n\n{text}<|im_end|>\n" for text in ("Ann.", "Still Ann.", "Right.")],
 }
-REFUSED = ["deepseekv3", "qwen3_6", "nemotron_3_nano"]
+HISTORY = {
+    "deepseekv3": "\n</think>\n\nRight.<｜end▁of▁sentence｜>",
+    "qwen3_6": "\n</think>\n\nRight.<|im_end|>\n",
+    "nemotron_3_nano": "\n</think>Right.<|im_end|>\n",
+}
 """They ask for a turn with an opened or closed thinking that they leave out of what came before."""
 
 
@@ -208,13 +260,22 @@ def test_every_turn_and_nothing_else_is_trained(with_template, family):
     assert one == tokenise(tokenizer, 1, Example({"messages": TALK[:3]}), None)
 
 
-@pytest.mark.parametrize("family", REFUSED)
-def test_a_template_that_writes_history_in_another_way_is_refused(with_template, family):
+@pytest.mark.parametrize("family", HISTORY)
+def test_a_template_that_writes_history_in_another_way_trains_the_last_turn_alone(with_template, family):
     tokenizer = with_template(family)
     with pytest.raises(RungError) as told:
         tokenise(tokenizer, 1, Example({"messages": TALK}), None, "all")
     assert 'loss = "last"' in told.value.hint
-    assert tokenise(tokenizer, 1, Example({"messages": TALK}), None).trained
+    assert pieces(tokenizer, {"messages": TALK}, "last") == [HISTORY[family]]
+
+
+@pytest.mark.parametrize("family", ["qwen3", *HISTORY])
+def test_a_row_trains_what_follows_the_very_prompt_that_the_tuned_model_is_asked_with(with_template, family):
+    """Templates that open the thinking do so in no row's whole text: trained without, asked with it, is a mismatch."""
+    tokenizer, row = with_template(family), Example({"messages": TALK})
+    found, start = tokenise(tokenizer, 1, row, None), encode(tokenizer, render(tokenizer, row.asked))
+    assert found.ids[: len(start)] == start
+    assert [label == IGNORED for label in found.labels] == [place < len(start) for place in range(len(found.ids))]
 
 
 def test_a_call_in_the_middle_is_trained_and_its_result_is_not(with_template):
