@@ -78,6 +78,14 @@ def ready(built, tmp_path) -> Project:
 
 
 @pytest.fixture
+def own(ready: Project, tiny) -> Project:
+    """The project with the tiny model in its rung.toml and rows of up to 256 tokens, as far as it can read."""
+    text = ready.settings_file.read_text().replace("[training]", "[training]\nmax_length = 256")
+    ready.settings_file.write_text(f'{text}[model]\nbase = "{tiny}"\n')
+    return ready
+
+
+@pytest.fixture
 def settings(ready: Project) -> Settings:
     return load_settings(ready.settings_file)
 

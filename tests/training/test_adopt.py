@@ -21,13 +21,6 @@ def adapter(clinic_lora, tmp_path):
     return Path(shutil.copytree(clinic_lora, tmp_path / "box" / "clinic-lora"))
 
 
-@pytest.fixture
-def own(ready: Project, tiny) -> Project:
-    """The project with the tiny model in its rung.toml."""
-    ready.settings_file.write_text(ready.settings_file.read_text() + f'[model]\nbase = "{tiny}"\n')
-    return ready
-
-
 def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_everywhere(own: Project, rung, adapter):
     done = rung("runs", "adopt", adapter, "--json")
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from counting import Words
 
 from curation.example import Example, chat_row
 from curation.split.manifest import load_split
+from rung.cli import plan_commands as commands
 from training.export.bundle import Bundle, faults, limits, may_leave, pack, row_of
 from training.export.export_folder import KINDS, files_of, write_export
 from training.gates.clearance import Locked, admit, override
@@ -97,8 +98,6 @@ def test_the_command_says_how_an_export_is_run(rung: Any, ready: Project) -> Non
 
 
 def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None:
-    from rung.cli import plan_commands as commands
-
     with pytest.raises(InputError, match='"axolotl"') as refused:
         commands.export("axolotel")
     assert set(KINDS) <= set(refused.value.hint.replace(",", " ").split())
@@ -121,9 +120,7 @@ def test_what_is_wrong_with_an_option_is_said_before_a_plan_is_written() -> None
 def test_an_option_of_before_is_read_as_its_word_and_says_so(
     before: str, today: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from rung.cli.plan_commands import todays
-
-    assert todays(before.split()) == today.split()
+    assert commands.todays(before.split()) == today.split()
     told = capsys.readouterr()
     assert told.out == "" and (today.split()[0] in told.err) == (before != today)
 
@@ -326,31 +323,33 @@ def test_the_unsloth_script_runs_on_its_cpu_way(exported: Any, beside: Any, tmp_
     assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
 
 
-@SLOW
-def test_skypilots_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
-    python = apart(tmp_path, ["skypilot==0.14.1"])
-    read = (
-        "import sky; t = sky.Task.from_yaml('sky.yaml'); r = list(t.resources)[0]; "
-        "print(t.run, len(t.resources), r.autostop_config.down, r.autostop_config.idle_minutes, sorted(t.file_mounts))"
-    )
-    folder = exported("skypilot")
-    done = run(python, "-c", read, cwd=folder, HOME=str(tmp_path))
-    run_line = done.stdout.split()
-    assert done.returncode == 0 and run_line[:2] == ["python", "train.py"], done.stderr[-2000:]
-    assert run_line[3:5] == ["True", "10"] and int(run_line[2]) >= 5 and "tiny-llama" in run_line[-1]
+SKYPILOT = """
+import sky
+task = sky.Task.from_yaml("sky.yaml")
+down = list(task.resources)[0].autostop_config
+print(task.run, len(task.resources) >= 5, down.down, down.idle_minutes, "tiny-llama" in sorted(task.file_mounts)[-1])
+"""
+DSTACK = """
+import yaml
+from dstack._internal.core.models.configurations import parse_run_configuration
+task = parse_run_configuration(yaml.safe_load(open("tuning.dstack.yml")))
+print(task.type, task.resources.gpu.count.min, len(task.files), task.commands[1])
+"""
 
 
 @SLOW
-def test_dstacks_own_reader_takes_the_file(exported: Any, tmp_path: Path) -> None:
-    python = apart(tmp_path, ["dstack==0.22.5"])
-    read = (
-        "import yaml; from dstack._internal.core.models.configurations import parse_run_configuration as parse; "
-        "t = parse(yaml.safe_load(open('tuning.dstack.yml'))); "
-        "print(t.type, t.resources.gpu.count.min, t.max_duration, len(t.files), t.commands[1])"
-    )
-    done = run(python, "-c", read, cwd=exported("dstack"), HOME=str(tmp_path))
-    assert done.stdout.split()[:2] == ["task", "1"], done.stderr[-2000:]
-    assert done.stdout.split()[3:] == ["2", "python", "train.py"]
+@pytest.mark.parametrize(
+    ("kind", "program", "said", "package"),
+    [
+        ("skypilot", SKYPILOT, "python train.py True True 10 True", "skypilot==0.14.1"),
+        ("dstack", DSTACK, "task 1 2 python train.py", "dstack==0.22.5"),
+    ],
+)
+def test_a_clouds_own_reader_takes_the_file(
+    exported: Any, tmp_path: Path, kind: str, program: str, said: str, package: str
+) -> None:
+    done = run(apart(tmp_path, [package]), "-c", program, cwd=exported(kind), HOME=str(tmp_path))
+    assert done.stdout.split() == said.split(), done.stderr[-2000:]
 
 
 @SLOW
