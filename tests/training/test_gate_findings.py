@@ -1,32 +1,45 @@
-"""Each gate with one thing wrong and all else in order; the policy: which may be set aside, by whom, what memory."""
+"""Each gate with one thing wrong and all else in order; the policy: which may be set aside, by whom, what memory.
+
+And files changed by hand, which others show.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from vouched import gate, in_log, rewrite
+from vouched import edit, gate, in_log, rewrite
 
 from advisor.answer_file import load_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
+from curation.split.manifest import read_manifest
+from curation.store import open_store
 from evaluation.measurement_report import Report, read_outcomes, read_report, write_outcomes
+from evaluation.outcomes import check_arms, unmeasured
+from rung.doctor import examine
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from rung.text.training_text import explain_lines
+from rung.why.explain import chain
 from training.gates.clearance import Locked, admit, check_gates, grant, override
 from training.gates.gate import policy_of
-from training.plan.memory_fit import Machine, fit_of, methods_instead
+from training.plan.memory_fit import Machine, methods_instead
 from training.plan.plans import Plan, read_plan
+from training.release.permission import refuse_unvouched
 from training.runs import read_run
 from workspace.artefact import now, read_artefact, revised, write_artefact
-from workspace.errors import InputError
+from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
+
+REPORT, MANIFEST = "evaluations/E-001/report.json", "datasets/v001/manifest.json"
 
 
 def replanned(plan: Path, **recipe: Any) -> Plan:
@@ -34,21 +47,24 @@ def replanned(plan: Path, **recipe: Any) -> Plan:
     return read.model_copy(update={"recipe": read.recipe.model_copy(update=recipe)})
 
 
+def gates(project: Project, plan: Path) -> dict[str, bool | None]:
+    found = check_gates(project, load_settings(project.settings_file), read_plan(plan))
+    return {each.name: each.passed for each in found}
+
+
 def rewritten(project: Project, **fields: Any) -> Report:
     """E-001's report with other fields."""
-    return rewrite(project.evaluations / "E-001" / "report.json", Report, **fields)
+    return rewrite(project.root / REPORT, Report, **fields)
 
 
 def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Project, planned: Path) -> None:
-    files = {
-        "decision": ready.decision_file,
-        "dataset": ready.datasets / "v001" / "manifest.json",
-        "baseline": ready.evaluations / "E-001" / "report.json",
-    }
-    named = {"decision": "decision.json", "dataset": "manifest.json", "baseline": "E-001"}
-    for name, file in files.items():
-        assert gate(ready, name, planned).shown == f"{named[name]} {sha256_file(file)[:8]}"
-    report = read_artefact(files["baseline"], Report)
+    for name, file, named in (
+        ("decision", "decision.json", "decision.json"),
+        ("dataset", MANIFEST, "manifest.json"),
+        ("baseline", REPORT, "E-001"),
+    ):
+        assert gate(ready, name, planned).shown == f"{named} {sha256_file(ready.root / file)[:8]}"
+    report = read_artefact(ready.root / REPORT, Report)
     prompt = next(arm for arm in report.arms if arm.arm == "prompt")
     better = prompt.model_copy(update={"arm": "few_shot", "score": 0.625})
     for chosen, fact in ((None, f"prompt {prompt.score:.1%}"), ("few_shot", "few-shot 62.5%")):
@@ -77,7 +93,7 @@ def test_what_a_frozen_dataset_lacks_is_named(ready: Project, planned: Path) -> 
     assert gate(ready, "dataset", gone).fact.startswith("v009 ")
     (ready.datasets / "v001" / "validation.jsonl").unlink()
     assert gate(ready, "dataset", planned).fact.startswith("validation.jsonl ")
-    (ready.datasets / "v001" / "manifest.json").unlink()
+    (ready.root / MANIFEST).unlink()
     assert {gate(ready, name, None).passed for name in ("dataset", "review", "leakage", "baseline")} == {None}
 
 
@@ -91,7 +107,7 @@ def test_nothing_measured_and_measured_on_other_items(ready: Project, planned: P
     assert "v000" in gate(ready, "baseline", planned, "E-001").fact
     absent = gate(ready, "baseline", planned, "E-009")
     assert "E-009" in absent.fact and absent.passed is None
-    (ready.evaluations / "E-001" / "report.json").unlink()
+    (ready.root / REPORT).unlink()
     none = gate(ready, "baseline", planned)
     assert (none.passed, none.opener) == (None, "rung baseline")
 
@@ -105,7 +121,7 @@ def test_a_score_is_of_the_metric_and_of_its_outputs_one_for_each_test_item(
     outputs.symlink_to(tmp_path / "outputs.jsonl")
     assert gate(ready, "baseline", planned).passed is False
     (tmp_path / "outputs.jsonl").rename(outputs)
-    arms = read_artefact(ready.evaluations / "E-001" / "report.json", Report).arms
+    arms = read_artefact(ready.root / REPORT, Report).arms
     higher = [arm.model_copy(update={"score": arm.score + 1e-5 * (arm.arm == "prompt")}) for arm in arms]
     rewritten(ready, arms=higher)
     assert "prompt" in gate(ready, "baseline", planned).fact
@@ -152,12 +168,6 @@ def test_a_plan_that_is_not_there_and_a_model_whose_memory_is_known_by_measuring
     for gib, opens in ((0.12, True), (90_000.0, False)):
         found = gate(ready, "machine", revised(plan, forecast=revised(plan.forecast, measured_gib=gib)))
         assert found.passed is opens and found.evidence["gib"] == round(gib, 1)
-
-
-def test_a_machine_without_cards_shares_its_memory_among_processes(ready: Project, planned: Path) -> None:
-    recipe = read_plan(planned).recipe
-    one, two = (fit_of(revised(recipe, processes=n), Machine(8.0), usable=0.9) for n in (1, 2))
-    assert one and two and two.expected == pytest.approx(2 * one.expected) and two.has == one.has
 
 
 def test_arms_that_could_be_measured_and_were_not_are_named(ready: Project, planned: Path) -> None:
@@ -229,7 +239,14 @@ def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(
     assert found()[0] == "done"
 
 
-def test_a_gate_that_the_policy_closes_to_overrides_can_only_be_met(ready: Project, planned: Path) -> None:
+def test_a_gate_that_can_only_be_met_and_all_that_an_override_lacks_is_said_at_once(
+    ready: Project, planned: Path
+) -> None:
+    only_met = [(name, "priya", "x") for name in ("dataset", "leakage", "baseline", "machines")]
+    for words, faults in ((("leakage", " ", ""), 3), *((words, 1) for words in only_met)):
+        with pytest.raises(InputError) as refused:
+            override(*words)
+        assert len(refused.value.problems) == faults, words
     unwanted(ready)
     policy(ready, 'may_override = ["machine"]')
     with pytest.raises(InputError, match="machine"):
@@ -271,14 +288,6 @@ def test_the_policys_share_of_the_memory_closes_the_machine_gate_and_says_what_e
     assert not methods_instead(full, 0.5, small) and methods_instead(full, 0.8, small)
 
 
-def test_a_gate_that_can_only_be_met_and_all_that_an_override_lacks_is_said_at_once() -> None:
-    only_met = [(name, "priya", "x") for name in ("dataset", "leakage", "baseline", "machines")]
-    for words, faults in ((("leakage", " ", ""), 3), *((words, 1) for words in only_met)):
-        with pytest.raises(InputError) as refused:
-            override(*words)
-        assert len(refused.value.problems) == faults, words
-
-
 def test_an_override_is_an_event_and_counts_by_the_log_alone(ready: Project, settings: Settings, planned: Path) -> None:
     needless = grant(ready, settings, planned, overrides=[override("decision", "priya", "to be sure")])
     assert read_run(needless).overrides == [], "a gate that is open is not set aside"
@@ -303,3 +312,103 @@ def test_explain_names_who_may_override_and_who_did(ready: Project, planned: Pat
     policies = [line for line in lines if line.startswith("      policy")]
     assert len(policies) == 6 and [{"priya", "kim"} < set(line.split()) for line in policies] == [True] + [False] * 5
     assert [line.split()[1].rstrip(",") for line in lines if line.startswith("      override")] == ["priya"]
+
+
+# --- one file changed by hand: another one shows it, whatever it gains its author ------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("baseline", (REPORT, {"arms": "prompt"})),
+        ("baseline", (REPORT, {"log": ""})),
+        ("baseline", "DELETE FROM events WHERE kind = 'measured'"),
+        ("dataset", (MANIFEST, {"log": "", "threshold": 1.0})),
+        ("dataset", "DELETE FROM events WHERE kind = 'freeze'"),
+        ("dataset", "UPDATE decisions SET remark = 'read twice' WHERE id = 20"),
+        ("dataset", "DELETE FROM decisions WHERE id = (SELECT MAX(id) FROM decisions)"),
+    ],
+)
+def test_one_changed_file_closes_the_gate_that_rests_on_it(
+    ready: Project, settings: Settings, replan: Callable[[], Path], name: str, changed: Any
+) -> None:
+    if isinstance(changed, str):
+        in_log(ready, changed)
+    else:
+        edit(ready.root / changed[0], **changed[1])
+    assert gates(ready, replan())[name] is False
+    with pytest.raises(Locked):
+        grant(ready, settings, replan())
+
+
+@pytest.mark.parametrize("log", [{}, {"log": ""}])
+@pytest.mark.parametrize(
+    ("file", "copy", "field", "name"), [(MANIFEST, "v002", "version", "dataset"), (REPORT, "E-002", "id", "baseline")]
+)
+def test_a_copy_under_another_name_is_noticed(
+    ready: Project, replan: Callable[[], Path], file: str, copy: str, field: str, name: str, log: dict[str, str]
+) -> None:
+    """One that says nothing of the log is no file of an older Rung where the log names others before it."""
+    other = Path(shutil.copytree((ready.root / file).parent, (ready.root / file).parent.with_name(copy)))
+    edit(other / Path(file).name, **{field: copy, **log})
+    assert gates(ready, replan())[name] is False
+
+
+def test_an_older_log_in_place_of_todays_is_noticed(ready: Project, planned: Path) -> None:
+    """Somebody restores the database alone, of a day before the baseline; and then none is there at all."""
+    in_log(ready, "DELETE FROM events WHERE kind = 'measured'")
+    in_log(ready, "UPDATE sqlite_sequence SET seq = (SELECT MAX(id) FROM events) WHERE name = 'events'")
+    assert gates(ready, planned)["baseline"] is False
+    ready.database_file.unlink()
+    assert gates(ready, planned)["dataset"] is False
+
+
+def test_a_clone_without_the_database_goes_on_with_a_log_of_its_own(
+    ready: Project, rebuild: Callable[[], Project], replan: Callable[[], Path]
+) -> None:
+    """Two people with one repository: rows in, reviewed, frozen and measured again beside what the other one made."""
+    ready.database_file.unlink()
+    rebuild()
+    assert all(gates(ready, replan()).values())
+    settings = load_settings(ready.settings_file)
+    with pytest.raises(Refusal):
+        refuse_unvouched(ready, settings, ready.root / REPORT)
+    for path in (ready.root / REPORT, ready.root / MANIFEST):
+        shutil.rmtree(path.parent)
+    assert all(gates(ready, replan()).values())
+    assert [check.ok for check in examine(ready.root) if check.name == "log"] == [True]
+
+
+def test_what_was_written_before_the_log_named_files_goes_on(ready: Project, replan: Callable[[], Path]) -> None:
+    in_log(ready, "DELETE FROM events WHERE kind IN ('freeze', 'measured')")
+    in_log(ready, "UPDATE sqlite_sequence SET seq = (SELECT MAX(id) FROM events) WHERE name = 'events'")
+    for path in (ready.root / MANIFEST, ready.root / REPORT):
+        path.write_text(
+            json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "log"})
+        )
+    assert all(gates(ready, replan()).values())
+
+
+@pytest.mark.parametrize("file", [MANIFEST, REPORT])
+def test_doctor_and_status_name_a_file_that_is_not_the_one_of_the_log(ready: Project, file: str) -> None:
+    edit(ready.root / file, created_at="2020-01-01T00:00:00Z")
+    (check,) = (check for check in examine(ready.root) if check.name == "log")
+    assert check.ok is False and Path(file).parent.name in check.fact
+    stages = status_of(read_facts(ready))
+    assert stages.stage("Dataset" if "manifest" in file else "Baselines").state == "needs_you"
+    changed = [link for link in chain(ready, Path(file).parent.name) if link.ref == file]
+    assert [link.whole for link in changed] == [False]
+
+
+def test_an_arm_whose_report_was_deleted_was_measured_all_the_same(ready: Project, planned: Path) -> None:
+    """A strong arm cannot be lost with the folder of its baseline; a new baseline without it is none."""
+    report = read_report(ready, "E-001")[1]
+    with open_store(ready, load_settings(ready.settings_file)) as store:
+        detail = {"arms": ["classical"], "test": report.test_sha256, "metric": report.metric, "sha256": "0" * 64}
+        store.event("measured", "sam", "E-000", detail)
+    other = report.model_copy(update={"id": "E-000", "arms": [report.arms[0].model_copy(update={"arm": "combined"})]})
+    write_artefact(ready.evaluations / "E-000" / "report.json", other)
+    assert {"classical", "combined"} <= set(unmeasured(ready, read_manifest(ready.datasets / "v001"), report))
+    with pytest.raises(Refusal) as refused:
+        check_arms(ready, report)
+    assert "classifier" in refused.value.hint or "classical" in refused.value.hint
