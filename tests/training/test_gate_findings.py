@@ -59,11 +59,11 @@ def rewritten(project: Project, **fields: Any) -> Report:
 
 def test_open_gates_show_their_file_and_eight_characters_of_its_hash(ready: Project, planned: Path) -> None:
     for name, file, named in (
-        ("decision", "decision.json", "decision.json"),
-        ("dataset", MANIFEST, "manifest.json"),
-        ("baseline", REPORT, "E-001"),
+        ("decision", ready.decision_file, "decision.json"),
+        ("dataset", ready.root / MANIFEST, "manifest.json"),
+        ("baseline", ready.root / REPORT, "E-001"),
     ):
-        assert gate(ready, name, planned).shown == f"{named} {sha256_file(ready.root / file)[:8]}"
+        assert gate(ready, name, planned).shown == f"{named} {sha256_file(file)[:8]}"
     report = read_artefact(ready.root / REPORT, Report)
     prompt = next(arm for arm in report.arms if arm.arm == "prompt")
     better = prompt.model_copy(update={"arm": "few_shot", "score": 0.625})
