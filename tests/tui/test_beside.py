@@ -74,20 +74,6 @@ def test_no_library_that_draws_is_read_there():
     assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
-def children():
-    """Processes of this one that work beside it."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if b"rung.tui.worker_process" in words and parent == os.getpid() and not gone(int(folder.name)):
-            found.append(int(folder.name))
-    return found
-
-
 @pytest.mark.parametrize("way", ["x", "2", "quit"])
 async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(project, program, way, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", HERE)
@@ -96,20 +82,21 @@ async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(pro
     app.source.moment()  # 0 is no time at which anything begins
     async with playing(app) as (_, pilot):
         screen = await opening(pilot, 3)
-        await until(pilot, lambda: "Never ends" in screen.heard)
-        assert children()
+        await until(pilot, lambda: screen.heard)
+        process = int(screen.heard[0])
+        assert not gone(process)
         began = time.monotonic()
         if way == "quit":
             app.exit()
         else:
             await pilot.press(way)
-            await until(pilot, lambda: not children())
+            await until(pilot, lambda: gone(process))
             assert time.monotonic() - began < SOON
         if way == "x":
             assert screen.message == screen.stopped
-    while children() and time.monotonic() - began < 2 * SOON:
+    while not gone(process) and time.monotonic() - began < 2 * SOON:
         await asyncio.sleep(0.02)
-    assert not children()
+    assert gone(process)
 
 
 def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):

@@ -62,10 +62,11 @@ MADE = {
     "released": lambda clinic: release_untuned(clinic, ladder.settings_of(clinic), told=lambda _: None),
     **{f"a_verdict_{right}": functools.partial(ladder.ruled_on, right=right) for right in (11, 60, 4, 0)},
 }
-SLOW = {name: () if name == "a_verdict_11" else pytest.mark.slow for name in MADE}
 
 
-@pytest.mark.parametrize("made", [pytest.param(name, marks=SLOW[name]) for name in MADE])
+@pytest.mark.parametrize(
+    "made", ["a_verdict_11", *(pytest.param(name, marks=pytest.mark.slow) for name in MADE if name != "a_verdict_11")]
+)
 async def test_every_command_on_every_screen_exists(clinic, program, made):
     MADE[made](clinic)
     await all_exist(program(clinic.root))

@@ -23,24 +23,23 @@ from rung.tui.review.review_modals import GuidelineScreen
 from rung.tui.screens.page_screen import KeysScreen, PageScreen, SignScreen, WhyScreen, rank, words_of
 from rung.tui.widgets.line import NAMED, NOT_A_KEY, YES_OR_NO, fitting
 from rung.tui.widgets.lines import MEANINGS, Entry, folded
+from workspace.artefact import revised
 
-SIZES = [(60, 20), (80, 24), (120, 40), (160, 50)]
 
-
-@pytest.mark.parametrize(
-    "size", [*SIZES[:3], pytest.param(SIZES[3], marks=pytest.mark.slow)]
-)  # test_commands: 160 wide
+# test_commands: 160 wide
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), pytest.param((160, 50), marks=pytest.mark.slow)])
 async def test_every_stage_at_every_size(project, program, size, monkeypatch):
     """Its lines, its key line, and what F1, the menu and the mouse reach; 0 is Start; the smallest without UTF-8."""
-    if size == SIZES[0]:
+    if size == (60, 20):
         monkeypatch.setenv("RUNG_ASCII", "1")
     async with playing(program(project), size=size) as (app, pilot):
         for number in range(11):
             if number:
                 await opened(pilot, number)
             stays_in_its_lines(app, size)
-            assert size != SIZES[0] or text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
-            assert not number or app.screen.query_one("#side").display == (size[0] >= 80 and not hides_side(app))
+            assert size != (60, 20) or text_of(app).isascii(), [c for c in text_of(app) if not c.isascii()]
+            least = 100 if app.screen.hides_side else 80
+            assert not number or app.screen.query_one("#side").display == (size[0] >= least)
             if size == (80, 24):
                 await f1_tells_the_truth(pilot)
                 await the_menu_holds_every_action(pilot)
@@ -93,16 +92,10 @@ async def the_mouse_helps_copies_and_opens(pilot, number):
     await until(pilot, lambda: getattr(app.screen, "stage", "") == STAGES[other - 1])
 
 
-def hides_side(app):
-    return app.screen.hides_side and app.size.width < 100
-
-
-BOTH = {"classical": 0.845, "encoder": 0.904}
-
-
 async def test_start_draws_the_ladder_with_both_classifiers_where_there_is_room(clinic, program):
     folder, report = newest_report(clinic, "baseline")
-    more = [report.arms[0].model_copy(update={"arm": name, "score": score}) for name, score in BOTH.items()]
+    both = {"classical": 0.845, "encoder": 0.904}
+    more = [revised(report.arms[0], arm=name, score=score) for name, score in both.items()]
     rewrite(folder / "report.json", type(report), arms=[*report.arms, *more])
     async with playing(program(clinic.root), size=(120, 40)) as (app, pilot):
         assert app.status.as_json()["ladder"]["classifier"] == 0.904  # the better one

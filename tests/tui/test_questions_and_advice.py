@@ -77,45 +77,27 @@ async def test_a_number_that_is_none_or_contradicts_another_is_refused_in_plain_
     assert "reviewed_examples" not in said(project)
 
 
-async def test_what_was_counted_is_listed_and_not_asked(project, program):
-    record_measured(
-        project / "answers.toml", {"examples": 41, "reviewed_examples": 0, "classes": 5}, "rung data import"
-    )
-    async with playing(program(project), size=(120, 40)) as (app, pilot):
-        app.open_stage(1)
-        await settled(pilot)
+async def test_what_was_counted_is_listed_and_not_asked_and_after_enough_more_can_be_asked(project, program):
+    (project / "answers.toml").write_text('task = "classification"\nprompting = "works"\n')
+    counted = {"examples": 41, "reviewed_examples": 0, "classes": 5}
+    record_measured(project / "answers.toml", counted, "rung data import")
+    async with on_stage(program(project), 1, size=(120, 40)) as (app, pilot, _):
         assert "examples 41" in text_of(app)
         for _ in range(45):
             if app.screen.asked is None:
                 break
-            assert app.screen.asked.id not in ("examples", "reviewed_examples", "classes")
+            assert app.screen.asked.id not in counted
             await pilot.press("enter" if app.focused else "0")
             await pilot.pause()
-        assert app.screen.asked is None
-
-
-async def test_enough_says_so_and_more_can_be_asked(project, program):
-    (project / "answers.toml").write_text('task = "classification"\nprompting = "works"\n')
-    async with playing(program(project)) as (app, pilot):
-        app.open_stage(1)
-        for _ in range(45):
-            await pilot.pause()
-            if app.screen.asking is not None and app.screen.asked is None:
-                break
-            await pilot.press("enter" if app.focused else "0")
         shown = text_of(app)
         moving = app.screen.asking.progress().moving
         more = {question.id for question in app.screen.asking.more()}
         assert re.search(rf"\b{len(moving)} .*\({len(more & set(moving))} ", " ".join(shown.split()))
         assert "(2)" in app.screen.next
         await press(pilot, "j")
-        assert app.screen.asked is not None
         more = app.screen.asked.id
         await press(pilot, "enter" if app.focused else "0")
-    assert set(said(project)["answered"]) == {more}
-
-
-RULE = '[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n'
+    assert more not in counted and {*said(project)["answered"]} == {more, *counted}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +105,7 @@ RULE = '[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n'
     [
         ("answers.toml", 'task = "extracton"\n', ("answers.toml line 1", "extraction")),
         ("answers.toml", "task = \n", ("answers.toml line 1",)),
-        ("rules/gates.toml", RULE, ("gates.toml",)),
+        ("rules/gates.toml", '[[gate]]\nid = "mine"\nwhen = { exampels = { below = 5 } }\n', ("gates.toml",)),
     ],
 )
 async def test_broken_answers_or_rules_are_named_and_read_again(project, program, file, broken, named):
@@ -131,9 +113,7 @@ async def test_broken_answers_or_rules_are_named_and_read_again(project, program
     path = project / file
     good, decided = path.read_text() if path.exists() else "", (project / "decision.json").read_bytes()
     path.write_text(broken)
-    async with playing(program(project)) as (app, pilot):
-        app.open_stage(1)
-        await settled(pilot)
+    async with on_stage(program(project), 1) as (app, pilot, _):
         assert all(datum in text_of(app) for datum in named)
         assert app.screen.asking is None and app.screen.next
         await press(pilot, "1", "w", "slash", "j", "0")
@@ -211,8 +191,12 @@ async def test_every_line_is_reached_and_the_last_asks_the_question_that_is_wort
     assert decision(project)["made_from"]["answers.toml"]
 
 
-async def test_why_the_report_and_the_way_on(project, program):
-    async with on_stage(program(project), 2, size=(120, 40)) as (app, pilot, _):
+async def test_why_the_report_the_way_on_and_the_day_of_an_expired_source(project, program):
+    app = program(project)
+    app.source.now = lambda: datetime(2031, 1, 1, tzinfo=UTC)
+    async with on_stage(app, 2, size=(160, 50)) as (_, pilot, _):
+        assert [reason for reason in decision(project)["reasons"] if reason["expired"]]
+        assert "(expired 20" in words_in(app)
         following, rule = app.status.next, decision(project)["reasons"][0]["rule"]
         await press(pilot, "enter")
         assert app.screen.stage == following.name
@@ -224,14 +208,6 @@ async def test_why_the_report_and_the_way_on(project, program):
         await pilot.press("o")
         await until(pilot, lambda: "advice.html" in screen.message)
     assert "<html" in (project / "advice.html").read_text()
-
-
-async def test_an_expired_source_shows_its_day(project, program):
-    app = program(project)
-    app.source.now = lambda: datetime(2031, 1, 1, tzinfo=UTC)
-    async with on_stage(app, 2, size=(160, 50)):
-        assert [reason for reason in decision(project)["reasons"] if reason["expired"]]
-        assert "(expired 20" in words_in(app)
 
 
 def test_settled_by_measurement_comes_first_with_its_score():

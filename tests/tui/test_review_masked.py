@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from conftest_tui import press, settled, text_of, until
+from conftest_tui import settled, text_of, until
 from review_rows import PLAIN, begun, decided_by, reviewing, shown_item, store_of, stored
 
 from curation.example import chat_row
 
 PHONE, MAIL = "+1 415 555 0132", "ann.lee@example.org"
 ASKED, ANSWER = f"Call me at {PHONE} about the claim of May", f"We wrote to {MAIL} today."
-KNOWN = (chat_row(ASKED, ANSWER), *PLAIN)
 
 
 @pytest.fixture
 def claims(tmp_path):
-    return begun(tmp_path / "claims", KNOWN)
+    return begun(tmp_path / "claims", (chat_row(ASKED, ANSWER), *PLAIN))
 
 
 def unmasked(folder):
@@ -23,18 +22,8 @@ def unmasked(folder):
         return store.events(kind="unmasked")
 
 
-async def showing(pilot, row):
-    """Skip to this row, which is on the screen then."""
-    for _ in range(len(KNOWN)):
-        if (await shown_item(pilot)).id == row:
-            return
-        await press(pilot, "s")
-    raise AssertionError(f"{row} did not come")
-
-
 async def test_hidden_until_asked_for_and_the_next_item_again(claims, program):
     async with reviewing(program(claims)) as (app, pilot, _):
-        await showing(pilot, "r-000001")
         screen = text_of(app)
         assert "[PHONE]" in screen and "[EMAIL]" in screen
         assert PHONE not in screen and MAIL not in screen
@@ -56,7 +45,6 @@ async def test_hidden_until_asked_for_and_the_next_item_again(claims, program):
 
 async def test_a_masked_item_is_decided_as_it_is_and_an_edit_is_of_the_true_text_and_logged(claims, program):
     async with reviewing(program(claims)) as (app, pilot, _):
-        await showing(pilot, "r-000001")
         await shown_item(pilot, "a")
         row = stored(claims)["r-000001"]
         assert (row.state, row.example.question, row.example.answer) == ("approved", ASKED, ANSWER)
@@ -75,7 +63,6 @@ async def test_a_masked_item_is_decided_as_it_is_and_an_edit_is_of_the_true_text
 async def test_keys_typed_while_the_log_is_written_decide_nothing(claims, program):
     """Someone who presses e and types on means text, never a decision."""
     async with reviewing(program(claims)) as (app, pilot, _):
-        await showing(pilot, "r-000001")
         app.screen.action_edit()
         app.screen.action_approve()
         await until(pilot, lambda: app.screen.is_editing)

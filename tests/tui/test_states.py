@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 
 import ladder
 import pytest
-from conftest_tui import (
-    STAGES,
-    flat,
-    idle,
-    imported,
-    on_stage,
-    opened,
-    opening,
-    playing,
-    press,
-    sees,
-    settled,
-    text_of,
-    until,
-)
+from conftest import rows
+from conftest_tui import flat, idle, imported, on_stage, opened, opening, playing, press, sees, settled, text_of, until
 
 from curation.store import open_store
 from evaluation.arms.registry import arm_name
@@ -31,15 +17,12 @@ from rung.start import start_project
 from rung.status.facts import read_facts
 from rung.status.stages import status_of
 from training.release.releasing import release_untuned
-from workspace.artefact import now, read_artefact, write_artefact
-
-LOADED = (3, 9)
-
+from workspace.artefact import now, read_artefact, revised, write_artefact
 
 # Waiting
 
 
-@pytest.mark.parametrize("number", LOADED)
+@pytest.mark.parametrize("number", [3, 9])
 async def test_a_late_answer_is_explained_and_nothing_is_empty(clinic, held, number):
     app = held(clinic.root)
     source = app.source
@@ -166,12 +149,7 @@ def test_what_keeps_several_parts_from_being_read_is_told_once(clinic):
 
 
 async def test_lines_that_cannot_be_read_are_told_and_kept(project, program):
-    good = [
-        {"messages": [{"role": "user", "content": f"new {n} of {n * 77}"}, {"role": "assistant", "content": "A"}]}
-        for n in range(3)
-    ]
-    lines = [*map(json.dumps, good), '{"mesages": []}', "{broken"]
-    (project / "more.jsonl").write_text("\n".join(lines) + "\n")
+    (project / "more.jsonl").write_text("\n".join([*rows(5_000, 3), '{"mesages": []}', "{broken"]) + "\n")
     async with on_stage(program(project), 3) as (_, pilot, screen):
         await imported(pilot, "more.jsonl")
         await until(pilot, (project / "rejects.jsonl").is_file)
@@ -228,9 +206,8 @@ async def test_start_after_the_end(clinic, program):
     (clinic.plans / "P-001.toml").touch()  # a plan that was made before does not open the training again
     async with playing(program(clinic.root)) as (app, pilot):
         assert f"L-001, {now():%Y-%m-%d}" in text_of(app) and app.status.next is None
-        for number in (7, 8, 9):
-            assert f"{number} - {STAGES[number - 1]}" in text_of(app)
-            assert app.status.stages[number - 1].word == "not needed"
+        for number, stage in list(enumerate(app.status.stages, 1))[6:9]:
+            assert f"{number} - {stage.name}" in text_of(app) and stage.word == "not needed"
         screen = await opened(pilot, 4)
         await until(pilot, lambda: screen.state == "empty")
         await press(pilot, "enter")
@@ -258,8 +235,8 @@ async def test_what_measuring_takes_stands_in_its_question(clinic, program):
         assert screen.command.endswith("--arms prompt") and screen.command in text_of(app)
         path = clinic.evaluations / "E-001" / "report.json"
         found = read_artefact(path, Report)
-        arms = [arm.model_copy(update={"p50_seconds": 2.0 + n}) for n, arm in enumerate(found.arms)]
-        write_artefact(path, found.model_copy(update={"arms": arms, "test_sha256": "0" * 64}))
+        arms = [revised(arm, p50_seconds=2.0 + n) for n, arm in enumerate(found.arms)]
+        write_artefact(path, revised(found, arms=arms, test_sha256="0" * 64))
         screen.reload()
         await sees(pilot, "about 5 min here, $0.00")  # as an earlier report tells
         await pilot.press("enter")
@@ -286,9 +263,8 @@ def test_start_and_baselines_name_the_arm_that_validation_chose(clinic):
     facts = read_facts(clinic)
     report = facts.baseline
     chosen = next(arm for arm in report.arms if arm.arm == report.chosen)
-    other = next(arm for arm in report.arms if arm.prompted and arm.arm != report.chosen)
-    arms = [arm if arm is not other else arm.model_copy(update={"score": 1.0}) for arm in report.arms]
-    lucky = replace(facts, baseline=report.model_copy(update={"arms": tuple(arms)}))
+    arms = [arm if arm is chosen or not arm.prompted else revised(arm, score=1.0) for arm in report.arms]
+    lucky = replace(facts, baseline=revised(report, arms=arms))
     reason = status_of(lucky).stage("Baselines").reason
     assert arm_name(chosen.arm) in reason and f"{chosen.score:.1%}" in reason and "100.0%" not in reason
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import ladder
 import pytest
@@ -24,7 +25,7 @@ from training.release.goldens import GOLDEN, GoldenPrompt, Goldens
 from training.release.making import Loss, ReleaseOptions, demand
 from training.release.releases import RELEASE
 from training.runs import LOCK, read_run, write_run
-from workspace.artefact import now, read_artefact, write_artefact
+from workspace.artefact import now, read_artefact, revised, write_artefact
 from workspace.errors import Refusal
 from workspace.lock import writer_lock
 
@@ -32,15 +33,15 @@ SHIP, JUDGEMENT, KEEP, MORE = 60, 11, 0, 4
 """Items that the tuned model gets right -> the ruling on 60 items against a baseline of 15."""
 
 
-ENDINGS = (
-    (SHIP, "ship", "Release"),
-    (KEEP, "keep_prompt", "Release"),
-    (MORE, "need_more_data", "Data"),
-    (JUDGEMENT, "judgement", "Verdict"),
+@pytest.mark.parametrize(
+    ("right", "ruling", "stage"),
+    [
+        (SHIP, "ship", "Release"),
+        (KEEP, "keep_prompt", "Release"),
+        (MORE, "need_more_data", "Data"),
+        (JUDGEMENT, "judgement", "Verdict"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("right", "ruling", "stage"), ENDINGS, ids=[ruling for _, ruling, _ in ENDINGS])
 async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, ruling, stage):
     ladder.ruled_on(clinic, right)
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
@@ -55,9 +56,7 @@ async def test_the_four_endings_stand_in_the_same_place(clinic, program, right, 
 async def test_more_items_are_not_asked_for_where_they_would_not_ship_it(clinic, program):
     path = ladder.ruled_on(clinic, MORE) / "verdict.json"
     found = read_artefact(path, Verdict)
-    ahead = found.arms[0].model_copy(
-        update={"arm": "classical", "chosen": False, "difference": -0.2, "low": -0.3, "high": -0.1}
-    )
+    ahead = revised(found.arms[0], arm="classical", chosen=False, difference=-0.2, low=-0.3, high=-0.1)
     rewrite(path, Verdict, arms=[*found.arms, ahead])
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         assert "(2)" in screen.next
@@ -117,8 +116,15 @@ async def test_a_judgement_is_decided_on_the_screen(clinic, program):
         await sees(pilot, f'priya: "{accepted["reason"]}"')
 
 
-async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic, program):
-    ladder.finished(ladder.cleared(clinic))
+async def test_a_run_that_trains_is_waited_for_then_measured_unless_the_test_set_changed(clinic, program):
+    folder = ladder.cleared(clinic)
+    write_run(folder, read_run(folder), state="running", steps=12, started_at=now())
+    ladder.written(folder, 7)
+    with writer_lock(folder / LOCK, "R-001"):
+        async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
+            await until(pilot, lambda: screen.opener == 8)
+            assert re.search(r"R-001 .* 7 of 12, .* 10 s ", screen.closed)
+    ladder.finished(folder)
     async with on_stage(program(clinic.root), 9) as (app, pilot, screen):
         assert screen.command == "rung evaluate R-001" and screen.data is None
         with (clinic.datasets / "v001" / "test.jsonl").open("a") as file:
@@ -129,49 +135,20 @@ async def test_a_run_that_is_not_measured_and_one_whose_test_set_changed(clinic,
         assert "test.jsonl" in screen.trouble[0] and screen.trouble[-1].startswith("-> rung ") and "✗ " in text_of(app)
 
 
-async def test_the_verdict_waits_for_the_run_and_says_how_long(clinic, program):
-    folder = ladder.cleared(clinic)
-    write_run(folder, read_run(folder), state="running", steps=12, started_at=now())
-    ladder.written(folder, 7)
-    with writer_lock(folder / LOCK, "R-001"):
-        async with on_stage(program(clinic.root), 9) as (_, pilot, screen):
-            await until(pilot, lambda: screen.opener == 8)
-            assert re.search(r"R-001 .* 7 of 12, .* 10 s ", screen.closed)
-
-
-class Making:
-    """A release being made, as `demand` sees it: whose run, and that nobody allows a loss."""
-
-    ways = ReleaseOptions()
-
-    class run:
-        id = "R-001"
-
-
 def loss(form, points):
     """A form that loses so many points on 300 rows."""
     figures = {"tuned": 0.857, "score": 0.857 - points, "low": points - 0.02, "high": points + 0.02}
     return Loss(form=form, metric="exact", n=300, loss=points, better=3, worse=9, limit=0.02, **figures)
 
 
-def refusal(*losses):
-    """The words with which the product refuses, as its command prints them."""
-    with pytest.raises(Refusal) as refused:
-        demand(Making(), list(losses))
-    return f"{refused.value.message}\n-> {refused.value.hint}\n"
-
-
-@pytest.fixture
-def shipped(clinic):
-    """A run that may go out."""
-    ladder.ruled_on(clinic, ladder.ITEMS)
-    return clinic
-
-
 @pytest.mark.cold  # a fork might have ended before its job is looked at
-async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program):
-    async with on_stage(program(shipped.root), 10) as (app, pilot, screen):
-        words = refusal(loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029))
+async def test_enter_takes_the_form_that_did_not_lose_too_much(clinic, program):
+    ladder.ruled_on(clinic, SHIP)
+    nobody_allows = SimpleNamespace(ways=ReleaseOptions(), run=SimpleNamespace(id="R-001"))
+    with pytest.raises(Refusal) as refused:
+        demand(nobody_allows, [loss("gguf q8_0", 0.0), loss("gguf q4_k_m", 0.029)])
+    async with on_stage(program(clinic.root), 10) as (app, pilot, screen):
+        words = f"{refused.value.message}\n-> {refused.value.hint}\n"
         screen.show_end(JobEnded("Release", ("release", "R-001", "--to", "gguf"), 1, "", words))
         await settled(pilot)
         assert all(figure in flat(text_of(app)) for figure in ("q4_k_m", "+2.9", "+0.9 to +4.9", "300 rows", "2.0"))
@@ -183,42 +160,31 @@ async def test_enter_takes_the_form_that_did_not_lose_too_much(shipped, program)
         assert app.jobs["Release"].arguments == ("release", "R-001", "--to", "gguf", "--gguf", "q8_0")
         app.jobs["Release"].stop()
         await idle(pilot, screen)
-    assert not list(shipped.releases.glob(f"*/{RELEASE}"))
+    assert not list(clinic.releases.glob(f"*/{RELEASE}"))
 
 
-def released(project, forms):
-    """A release of these forms, as release.json tells it."""
-    folder = project.releases / "L-001"
-    folder.mkdir(parents=True)
-    written = {"schema_version": 1, "created_at": "2026-11-25T16:00:19Z", "made_from": {}, "id": "L-001"}
-    (folder / RELEASE).write_text(json.dumps({**written, "run": "R-001", "forms": forms, "files": {}}))
-    return folder
-
-
-def word_tokenizer(folder):
-    """A tokenizer of whole words, saved as the trainer saves one."""
+async def test_what_differs_is_shown_token_by_token_with_the_scores(clinic, program):
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = ["E10", "E11", "eye", "both", "[red]left[/]", "[UNK]"]
-    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    folder.mkdir()
-    made.save(str(folder / "tokenizer.json"))
-
-
-async def test_what_differs_is_shown_token_by_token_with_the_scores(shipped, program):
+    ladder.ruled_on(clinic, SHIP)
     found = {"gguf q8_0": loss("gguf q8_0", 0.0), "gguf q4_k_m": loss("gguf q4_k_m", 0.01)}
     facts = {"validation": {name: each.model_dump(mode="json") for name, each in found.items()}}
     against = "; ".join(f"{name.split()[1]}: {each.words}" for name, each in found.items())
     form = {"form": "gguf", "folder": "gguf", "bytes": 8_700_000, "against": against, "facts": facts}
-    folder = released(shipped, [form])
-    word_tokenizer(folder / "merged")
+    folder = clinic.releases / "L-001"
+    (folder / "merged").mkdir(parents=True)
+    written = {"schema_version": 1, "created_at": "2026-11-25T16:00:19Z", "made_from": {}, "id": "L-001"}
+    (folder / RELEASE).write_text(json.dumps({**written, "run": "R-001", "forms": [form], "files": {}}))
+    words = ["E10", "E11", "eye", "both", "[red]left[/]", "[UNK]"]
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "merged" / "tokenizer.json"))
     asked = [[{"role": "user", "content": f"q {n}"}] for n in range(2)]
     items = [GoldenPrompt(turns=each, prompt="", prompt_ids=[], ids=[], text="E10 eye both") for each in asked]
     answers = {"gguf q8_0": ["E10 eye both"] * 2, "gguf q4_k_m": ["E10 eye both", "E10 eye [red]left[/]"]}
     goldens = Goldens(max_tokens=48, tokenizer="merged", starts=None, ends=[], items=items, forms=answers)
     write_artefact(folder / GOLDEN, goldens)
-    async with on_stage(program(shipped.root), 10, size=(100, 40)) as (app, pilot, _):
+    async with on_stage(program(clinic.root), 10, size=(100, 40)) as (app, pilot, _):
         await sees(pilot, "✓ gguf 8.7 MB")
         line = next(line for line in text_of(app).split("\n") if "✓ gguf" in line)
         assert line.rstrip().endswith("84.7%")
