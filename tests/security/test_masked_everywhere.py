@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest_tui import rested, running, text_of
-from in_shell import rung
+from in_process import rung
+from rows_in_files import lines
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -132,24 +133,21 @@ def test_what_is_none_stays(text: str) -> None:
 ROWS = 8
 
 
-def row(number: int) -> str:
+def row(number: int) -> dict[str, Any]:
     """A row with every eighth kind in question and answer."""
     text = "\n| and |\n".join(BARE[kind][0] for kind in KINDS[number::ROWS])
     talk = [("user", f"What about this? {text}"), ("assistant", f"{text}\nwas answered as {number}")]
-    messages = [{"role": role, "content": content} for role, content in talk]
-    return json.dumps({"messages": messages, "from": {"said": [text]}})
+    return {"messages": [{"role": role, "content": said} for role, said in talk], "from": {"said": [text]}}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """All kinds twice: in the pool and, the same questions, as a test set, so that leaks are shown as well."""
     (tmp_path / "rung.toml").write_text('[project]\nname = "codes"\nperson = "sam"\n[review]\npool = "all"\n')
-    (tmp_path / "rows.jsonl").write_text("\n".join(map(row, range(ROWS))) + "\n")
-    (tmp_path / "test.jsonl").write_text("\n".join(map(row, range(ROWS))) + "\n")
-    (tmp_path / "broken.jsonl").write_text("\n".join(row(number)[:-1] for number in range(ROWS)) + "\n")
     for name, role in (("test", "test"), ("rows", "pool")):
-        done = rung("data", "import", f"{name}.jsonl", "--as", role, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        rows = lines(tmp_path / f"{name}.jsonl", map(row, range(ROWS)))
+        rung("data", "import", rows, "--as", role, cwd=tmp_path, code=0)
+    (tmp_path / "broken.jsonl").write_text(rows.read_text().replace("}\n", "\n"))
     return tmp_path
 
 
@@ -221,23 +219,18 @@ async def test_no_screen_shows_them(folder: Path) -> None:
 
 
 def test_no_log_of_requests_keeps_them(folder: Path) -> None:
-    lines = []
-    for number, kind in enumerate(KINDS):
-        text = BARE[kind][0]
-        lines.append(
-            {
-                "id": f"chatcmpl-{number}",
-                "model": "m",
-                "messages": [{"role": "user", "content": f"ask {number} {text}"}],
-                "response": {"choices": [{"message": {"role": "assistant", "content": text}}]},
-                "metadata": {"comment": text},
-            }
-        )
-    (folder / "log.jsonl").write_text(
-        "\n".join(map(json.dumps, lines)) + "\n" + '{"broken": "' + BARE["private key escaped"][0] + "\n"
-    )
-    done = rung("watch", "import", "log.jsonl", "--rejects", "rejects.jsonl", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    asked = [
+        {
+            "id": f"chatcmpl-{number}",
+            "model": "m",
+            "messages": [{"role": "user", "content": f"ask {number} {text}"}],
+            "response": {"choices": [{"message": {"role": "assistant", "content": text}}]},
+            "metadata": {"comment": text},
+        }
+        for number, (text, _) in enumerate(BARE.values())
+    ]
+    lines(folder / "log.jsonl", asked, '{"broken": "' + BARE["private key escaped"][0] + "\n")
+    done = rung("watch", "import", "log.jsonl", "--rejects", "rejects.jsonl", cwd=folder, code=0)
     files = [path for path in (folder / "watch").rglob("*") if path.is_file()] + [folder / "rejects.jsonl"]
     kept = [gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files]
     assert b"[KEY]" in b"".join(kept)
