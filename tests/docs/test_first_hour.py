@@ -58,8 +58,9 @@ def differences(expected: list[str], seen: list[str], beside: list[str]) -> list
     return missing
 
 
-def walk(text: str, folder: Path) -> Path:
-    """Run all commands of the text one after another; return the folder where the last one ran."""
+def walk(text: str, folder: Path) -> None:
+    """Run all commands of the text one after another, beside the page's files."""
+    shutil.copytree(DOCS / "first-hour", folder, dirs_exist_ok=True)
     for command, expected in steps(text):
         words = shlex.split(command)
         if words[0] == "cd":
@@ -72,20 +73,12 @@ def walk(text: str, folder: Path) -> Path:
         seen, beside = told(done.stdout), told(done.stderr)
         wrong = differences(expected, seen, beside)
         assert not wrong, f"$ {command}\n{wrong}\nseen:\n" + "\n".join([*seen, *beside])
-    return folder
 
 
-@pytest.fixture
-def hour(tmp_path: Path) -> Path:
-    for file in (DOCS / "first-hour").iterdir():
-        shutil.copy(file, tmp_path)
-    return tmp_path
-
-
-def test_the_walk_before_any_model(hour: Path) -> None:
-    walk(PAGE.partition(MODEL)[0], hour)
+def test_the_walk_before_any_model(tmp_path: Path) -> None:
+    walk(PAGE.partition(MODEL)[0], tmp_path)
 
 
 @pytest.mark.slow
-def test_the_whole_walk(hour: Path) -> None:
-    walk(PAGE, hour)
+def test_the_whole_walk(tmp_path: Path) -> None:
+    walk(PAGE, tmp_path)

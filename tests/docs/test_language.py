@@ -45,15 +45,12 @@ IDIOMS = {
     r"\bledger\b": "log: the field's word",
     r"\blooked at\b": "read, checked, reviewed: says no action",
     r"\bin earnest\b": "seriously: an idiom",
+    r"\b(tiers?|data ?points?|contaminat\w+)\b": "gate, example or row, leakage: one word for one thing",
+    r"\b(seamless|leverag|effortless|game-chang)\w+|\bblazing\w*": "(nothing): advertising",
+    r"\b(powerful|cutting-edge|world-class|state-of-the-art)\b|\d% better\b|improves? by \d": "a figure: advertising",
 }
 
 ANY = re.compile("|".join(IDIOMS), re.I)
-
-NEVER = re.compile(
-    r"\b(tiers?|data ?points?|contaminat\w+|seamless\w*|powerful|blazing\w*|leverag\w+|effortless\w*|cutting-edge"
-    r"|world-class|state-of-the-art|game-chang\w+)\b|\d% better\b|improves? by \d"
-)
-"""Words that the vocabulary leaves to others, and those of advertising."""
 
 SPOKEN = {"because", "short", "text", "why", "settle", "settle_cost", "example", "cost", "counter", "note", "advice"}
 """Keys of rules/*.toml whose values are sentences."""
@@ -111,16 +108,6 @@ def strings() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_page_of_docs_has_no_idiom(page: Path) -> None:
     assert not idioms(page.read_text(encoding="utf-8"))
-
-
-def test_prose_keeps_to_the_vocabulary() -> None:
-    assert NEVER.search("a powerful tool") and NEVER.search("5% better")
-    found = {
-        str(p.relative_to(ROOT)): m[0]
-        for p in (*pages(), *(ROOT / "docs/reports").rglob("*.md"))
-        if (m := NEVER.search(p.read_text(encoding="utf-8").lower()))
-    }
-    assert not found
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.toml")), ids=lambda p: p.name)

@@ -8,20 +8,12 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import Any
 
 import pytest
 from forks import REAL
 from lives import wait_until
 
 from rung.start import start_project
-
-READS = ("-P", "-m", "rung", "data", "import", "-", "--as", "pool")
-
-
-def unread(pipe: Any) -> int:
-    """Bytes that nobody has read from the other end."""
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), "little")
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["status", "--json"], ["data", "import", "-", "--as", "pool"]])
@@ -40,22 +32,19 @@ def test_the_same_code_and_streams(tmp_path: Path, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("before", "forks"),
-    [
-        ("umask 077", True),
-        ("ulimit -n 100", False),
-        ("export LANG=C", False),
-        ("exec 2>&-", False),
-    ],
+    [("umask 077", True), ("ulimit -n 100", False), ("export LANG=C", False), ("exec 2>&-", False)],
 )
 def test_what_a_fork_cannot_take_over_becomes_an_interpreter(tmp_path: Path, before: str, forks: bool) -> None:
     start_project(tmp_path)
-    command = ["bash", "-c", f'{before}; exec "$@"', "--", sys.executable, *READS]
-    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reads:
-        assert reads.stdin
-        reads.stdin.write(b'{"prompt": "Where?", "completion": "Here"}\n')
-        reads.stdin.flush()
-        wait_until(lambda: not unread(reads.stdin))
-        assert (b"-IS" in Path(f"/proc/{reads.pid}/cmdline").read_bytes()) == forks
-        reads.stdin.close()
-        assert reads.wait() == 0
+    reads = (sys.executable, "-P", "-m", "rung", "data", "import", "-", "--as", "pool")
+    command = ["bash", "-c", f'{before}; exec "$@"', "--", *reads]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as done:
+        pipe = done.stdin
+        assert pipe
+        pipe.write(b'{"prompt": "Where?", "completion": "Here"}\n')
+        pipe.flush()
+        wait_until(lambda: fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)) == bytes(4))  # all is read
+        assert (b"-IS" in Path(f"/proc/{done.pid}/cmdline").read_bytes()) == forks
+        pipe.close()
+        assert done.wait() == 0
     assert (tmp_path / "rung.db").is_file()
