@@ -60,17 +60,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Freeze the imported objects: they live as long as the tests, so the collector need not visit them. It looks at
     others less often: a tenth of the time of the screens' tests went there.
 
-    Of a whole run the first worker has loops compiled meanwhile that the last tests need.
+    Of a whole run (no other has so many tests) the first worker has loops compiled meanwhile that the last tests need.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 20)
-    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0" and len(session.items) > WHOLE:
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0" and len(session.items) > 2_000:
         subprocess.Popen(["nice", REAL, "-P", str(Path(__file__).parent / "shared" / "compiling.py")], cwd=ROOT)
-
-
-WHOLE = 2_000
-"""Tests that only a whole run has."""
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -27,7 +27,7 @@ ATTACKS = (
     "security/test_trust.py::test_trust_shows_all_and_holds_until_something_changes",
     "security/test_trust.py::test_no_key_goes_to_a_host_that_a_project_names_and_the_trusted_one_gets_its_own",
     "security/test_trust.py::test_a_key_never_travels_in_clear_text",
-    "security/test_secrets.py::test_no_key_stands_in_anything_that_was_written_or_said",
+    "security/test_keys.py::test_no_key_stands_in_anything_that_was_written_or_said",
     "evaluation/test_commands.py::test_rows_stay_here_where_the_privacy_answer_says_so",
     "chat/test_hosted.py::test_a_redirect_is_not_followed_with_the_rows",
     "training/release/test_installing.py::test_what_cannot_be_installed_leaves_nothing",

@@ -32,7 +32,12 @@ def test_the_same_code_and_streams(tmp_path: Path, words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("before", "forks"),
-    [("umask 077", True), ("ulimit -n 100", False), ("export LANG=C", False), ("exec 2>&-", False)],
+    [
+        ("umask 077", True),
+        ("ulimit -n 100", False),
+        ("export LANG=C", False),
+        ("exec 2>&-", False),
+    ],
 )
 def test_what_a_fork_cannot_take_over_becomes_an_interpreter(tmp_path: Path, before: str, forks: bool) -> None:
     start_project(tmp_path)

@@ -13,18 +13,16 @@ from pathlib import Path
 import pytest
 
 LOADERS = {
-    "embedder": "from chat.local.embed import open_embedder; open_embedder(Path({0!r}))",
-    "model": "from chat.local.load import load; load({0!r})",
-    "tokenizer": "from training.run.base_model import load_tokenizer; load_tokenizer({0!r})",
+    "embedder": "from chat.local.embed import open_embedder; open_embedder(folder)",
+    "model": "from chat.local.load import load; load(str(folder))",
+    "tokenizer": "from training.run.base_model import load_tokenizer; load_tokenizer(str(folder))",
 }
 
 
 def loaded(loader: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Load it in a process whose terminal says yes to all that it is asked."""
-    code = "from pathlib import Path\nfrom workspace.errors import RungError\ntry:\n    " + LOADERS[loader].format(
-        str(folder)
-    )
-    code += "\nexcept RungError as error: print('refused', error.where)\nelse: print('loaded')"
+    code = f"from pathlib import Path\nfrom workspace.errors import RungError\nfolder = Path({str(folder)!r})\n"
+    code += f"try: {LOADERS[loader]}\nexcept RungError as error: print('refused', error.where)\nelse: print('loaded')"
     command = [sys.executable, "-P", "-X", "fork", "-c", code]
     return subprocess.run(command, input="y\n" * 9, capture_output=True, text=True)
 
