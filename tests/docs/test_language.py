@@ -88,6 +88,10 @@ def helps(node: Any = TREE, path: str = "rung") -> Iterator[tuple[str, str]]:
         yield from helps(each, f"{path} {name}")
 
 
+VALUES = {"told by the server"}
+"""Values of a JSON document, which scripts compare: they stay as they were."""
+
+
 def strings() -> Iterator[tuple[str, str]]:
     """Yield (place, text) of every string of the product that holds words: docstrings, messages and their formats."""
     for path in (p for room in PRODUCT for p in (ROOT / room).rglob("*.py")):
@@ -101,7 +105,7 @@ def strings() -> Iterator[tuple[str, str]]:
                     pass
                 case _:
                     continue
-            if " " in text and text != "told by the server":  # a value of a JSON document, which scripts compare
+            if " " in text and text not in VALUES:
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", text
 
 
