@@ -1,16 +1,24 @@
-"""A ladder on a hosted model that behaves as real services do: limits, refusals, odd answers, prices."""
+"""A ladder on a hosted model that behaves as real services do: limits, refusals, odd answers, prices.
+
+And by OpenAI's batches (`rung baseline --batch`), paid once whatever happens.
+"""
 
 import json
+import re
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import dataclass, field
+from typing import Any
 
 import in_shell
 import pytest
-from bank import LABELS, PLACES, right
+from bank import LABELS, PLACES, perfect, reply, right
 from forks import REAL
 from hosted_replies import completion
 from hosted_service import PRICES, Service
+from runs_by_hand import finish_run
 
 from chat.compatible import Compatible
 from chat.hosted import CallOptions
@@ -46,8 +54,7 @@ def rung(project, *words, **variables) -> subprocess.CompletedProcess[str]:
 
 def measured(project, arms="base", *more):
     """The report of `rung baseline` and its outcomes."""
-    done = rung(project, "baseline", "--arms", arms, "--json", *more)
-    assert done.returncode == 0, done.stderr
+    done = rung(project, "baseline", "--arms", arms, "--json", *more, code=0)
     folder = project.root / json.loads(done.stdout)["folder"]
     outcomes = [json.loads(line) for line in (folder / "outputs.jsonl").read_text().splitlines()]
     return json.loads((folder / "report.json").read_text()), outcomes
@@ -96,8 +103,7 @@ def test_parameters_that_the_model_refuses_are_left_out_by_all_workers(hosted, s
 def test_a_parameter_that_a_person_asked_for_is_not_left_out(hosted, service: Service, loopback):
     settings(hosted, loopback, "parameters = { top_k = 3 }")
     service.rejects = ("top_k",)
-    done = rung(hosted, "baseline", "--arms", "base")
-    assert done.returncode == 2 and "top_k" in done.stderr
+    assert "top_k" in rung(hosted, "baseline", "--arms", "base", code=2).stderr
 
 
 def test_free_parameters_are_sent_and_tell_answers_apart(hosted, service: Service, loopback):
@@ -119,8 +125,7 @@ def test_an_item_that_is_always_refused_counts_as_a_failure(hosted, service: Ser
 
 def test_a_service_that_refuses_all_items_ends_the_command(hosted, service: Service):
     service.filtered = lambda question: True
-    done = rung(hosted, "baseline", "--arms", "base")
-    assert done.returncode == 2 and "filtered" in done.stderr and service.calls < 20
+    assert "filtered" in rung(hosted, "baseline", "--arms", "base", code=2).stderr and service.calls < 20
 
 
 @pytest.mark.parametrize(
@@ -166,9 +171,7 @@ def test_a_ladder_without_a_price_of_its_own_costs_one_figure():
 
 
 def planned(project, arms):
-    done = rung(project, "baseline", "--arms", arms, "--dry-run", "--json")
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return dict(json.loads(rung(project, "baseline", "--arms", arms, "--dry-run", "--json", code=0).stdout))
 
 
 def holds(plan, *services: Service, figures=()):
@@ -292,8 +295,120 @@ def test_a_model_without_a_price_is_named_before_the_first_call(hosted, service:
         f'[model]\nprovider = "anthropic"\nbase = "small"\nbase_url = "{loopback.url}"\n'
         '[evaluation]\nclosed_set = "off"\n'
     )
-    trusted = rung(hosted, "trust", "--yes")
-    assert trusted.returncode == 0, trusted.stderr
+    rung(hosted, "trust", "--yes", code=0)
     service.fails = lambda call: (401, {"error": {"message": "no"}})
     done = rung(hosted, "baseline", "--arms", "base")
     assert "[[api]]" in done.stderr and done.stderr.index("[[api]]") < done.stderr.index("401")
+
+
+@dataclass
+class Batches:
+    """Batches over a service; a batch ends after `looks` looks at it."""
+
+    service: Any
+    looks: int = 0
+    sent: dict[str, list[Any]] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, handler, request):
+        method, path, _, body = request
+        if path == "/v1/files":
+            self.sent["file"] = [json.loads(line) for line in re.findall(rb'^\{"custom_id.*$', body, re.MULTILINE)]
+            return 200, {"id": "file", "object": "file"}
+        if method == "POST" and path.endswith("/batches"):
+            name = f"batch_{len(self.seen)}"
+            self.sent[name], self.seen[name] = self.sent["file"], 0
+            return 200, self._state(name)
+        if path.endswith("/content"):
+            name = path.split("/")[-2]
+            return 200, "\n".join(map(json.dumps, self._results(name))), {"content-type": "application/x-jsonl"}
+        if "/batches/" in path:
+            return 200, self._state(path.split("/")[-1])
+        return self.service(handler, request)
+
+    def _state(self, name):
+        ended, n = self.seen[name] > self.looks, len(self.sent[name])
+        self.seen[name] += 1
+        return {"id": name, "object": "batch", "status": "completed" if ended else "in_progress",
+                "endpoint": "/v1/chat/completions", "input_file_id": "file", "completion_window": "24h",
+                "created_at": 1, "output_file_id": name if ended else None,
+                "request_counts": {"total": n, "completed": n * ended, "failed": 0}}  # fmt: skip
+
+    def _results(self, name):
+        found = []
+        for entry in self.sent[name]:
+            _, said = self.service(None, ("POST", "/v1/chat/completions", {}, entry["body"]))
+            result = {"response": {"status_code": 200, "body": said}, "error": None}
+            found.append({"custom_id": entry["custom_id"], **result})
+        return found
+
+
+@pytest.fixture
+def batches(priced, service: Service, loopback) -> Batches:
+    made = Batches(service)
+    loopback.script[:] = [made]
+    return made
+
+
+def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(priced, service: Service, batches: Batches):
+    made, _ = measured(priced, "base,prompt", "--batch")
+    in_batch = sum(map(len, (entries for name, entries in batches.sent.items() if name != "file")))
+    assert service.calls == service.answered and in_batch == service.calls - 1
+    assert service.usd(0) / 2 < spent(priced) < service.usd(0) * 0.55
+    again, _ = measured(priced, "base,prompt")
+    assert service.calls == in_batch + 1, "single calls find what batches answered"
+    assert [arm["score"] for arm in again["arms"]] == [arm["score"] for arm in made["arms"]]
+    assert not list((priced.evaluations / ".partial" / "batches").iterdir())
+
+
+def test_stopped_while_it_waits_the_same_command_fetches_the_batch(priced, service: Service, batches: Batches):
+    batches.looks = 10**6
+    line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
+    child = subprocess.Popen(line, cwd=priced.root, stderr=subprocess.PIPE, text=True)
+    while len(batches.seen) < 1 or next(iter(batches.seen.values())) < 2:
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 130
+    batches.looks = 0
+    measured(priced, "base,prompt", "--batch")
+    assert service.served and service.calls == service.answered
+    sent = [entry["custom_id"] for name, entries in batches.sent.items() if name != "file" for entry in entries]
+    assert len(sent) == len(set(sent)), "nothing is sent twice"
+
+
+def test_what_takes_no_batches_says_so(project):
+    assert "--budget-usd" in rung(project, "baseline", "--batch", "--budget-usd", "1", code=2).stderr
+
+
+def test_a_served_run_and_the_judge_are_asked_by_batches_too(project, loopback):
+    says = {"small": reply, "clinic": perfect, "judge-1": lambda _: "YES"}
+    alone = []
+
+    def answers(handler, request):
+        method, _, _, body = request
+        if method == "GET":
+            listed = [{"id": n, "object": "model", "created": 1, "owned_by": "us", "parent": "small"} for n in says]
+            return 200, {"object": "list", "data": listed}
+        alone.extend([body["model"]] * (handler is not None))
+        return 200, completion(says[body["model"]](Ask(tuple(body["messages"]))))
+
+    batches = Batches(answers)
+    loopback.say(batches)
+    place = f'provider = "openai"\nbase_url = "{loopback.url}/v1"\n'
+    project.settings_file.write_text(
+        f'[model]\n{place}base = "small"\n[judge]\n{place}base = "judge-1"\n[evaluation]\nclosed_set = "off"\n'
+    )
+    (project.root / "judge.md").write_text("The answer names the team.\n")
+    finish_run(project, "R-001")
+
+    def asked(*words):
+        alone.clear()
+        batches.sent.clear()
+        rung(project, *words, code=0)
+        return [entry["body"]["model"] for name, found in batches.sent.items() if name != "file" for entry in found]
+
+    assert set(asked("baseline", "--arms", "base,prompt", "--batch")) == {"small"}
+    assert set(asked("evaluate", "R-001", "--served", "clinic", "--batch")) == {"clinic"} and alone == ["clinic"]
+    assert set(asked("judge", "R-001", "--batch")) == {"judge-1"} and alone == ["judge-1"]
+    assert asked("judge", "R-001") == [] and alone == [], "single calls find what batches answered"
