@@ -1,25 +1,36 @@
-"""A goal that is named after the measurement counts at once, and every place says the same of it."""
+"""A goal that is named after the measurement counts at once, and every place says the same of it.
+
+A classifier that reaches it is released as it was measured: one of words, of a sentence encoder, or of a tuned one.
+"""
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
+from bank import on_server, right
 from conftest_tui import flat, on_stage, playing, press, settled, text_of, until
 from hosted_replies import completion
 from typer.testing import CliRunner
 from vouched import rewrite
 
-from chat.local.embed import packaged_folder
+from chat.local.embed import open_embedder, packaged_folder
 from curation.example import Example, chat_row
+from evaluation.arms.arm_material import ArmMaterial
+from evaluation.arms.classifiers import encoder
+from evaluation.bench import DevRows
 from evaluation.measurement_report import Report
+from evaluation.retrieval import Meanings
 from rung.cli import build_app
 from rung.tui.app import RungApp
 from rung.tui.source import ScreenSource
 from training.gates.checks import GateCase, decision_gate
+from training.release.classifier import write_sentences, write_words
+from training.release.programs.predict import Classifier
 from workspace.artefact import read_artefact, revised
 from workspace.errors import Refusal, RungError
 
@@ -27,19 +38,14 @@ from workspace.errors import Refusal, RungError
 def reply(_handler, request):
     """Wrong, but where a rung of the ladder shows how: then right."""
     turns = request[3]["messages"]
-    shown = [turn["content"] for turn in turns if turn["role"] == "assistant"]
-    words = " ".join(turns[-1]["content"].split()[:2])
-    right = {"card lost": "card", "money late": "transfer", "pin wrong": "pin"}.get(words, "pin")
-    return 200, completion(right if shown else "pin")
+    shown = any(turn["role"] == "assistant" for turn in turns)
+    return 200, completion(right(turns[-1]["content"]) if shown else "pin")
 
 
 @pytest.fixture
 def rung(project, loopback, monkeypatch):
     loopback.say(reply)
-    project.settings_file.write_text(
-        f'[project]\nperson = "sam"\n[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
-        "[evaluation]\nfew_shot = 3\nretrieved = 2\n"
-    )
+    on_server(project, loopback.url, 'few_shot = 3\nretrieved = 2\n[project]\nperson = "sam"')
     project.answers_file.write_text('task = "classification"\nprompting = "partial"\nprompt_effort_days = 6\n')
     shutil.rmtree(project.documents)
     monkeypatch.chdir(project.root)
@@ -89,8 +95,8 @@ LOST = "36 of 36 replies were cut"
 def lose(folder, arms):
     """Write into a report that the replies of these arms were lost."""
     found = read_artefact(folder / "report.json", Report).arms
-    lost = {True: LOST, False: ""}
-    rewrite(folder / "report.json", Report, arms=[revised(arm, unmeasured=lost[arm.arm in arms]) for arm in found])
+    marked = [revised(arm, unmeasured=LOST) if arm.arm in arms else arm for arm in found]
+    rewrite(folder / "report.json", Report, arms=marked)
 
 
 def stage(status, name):
@@ -243,10 +249,6 @@ def test_what_was_not_measured_is_not_released(project, rung, measure, form):
     {"Grüße an ALLE  dort": "x", "ok": "y", "a b c": "z", "日本語 の 文": "x", "... !!!": "y"},
 ])  # fmt: skip
 def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
-    from evaluation.bench import DevRows
-    from training.release.classifier import write_words
-    from training.release.programs.predict import Classifier
-
     rows = tuple(Example(chat_row(text, answer)) for text, answer in texts.items())
     fitted = write_words(tmp_path, DevRows(rows[1:], rows), 10.0)
     ours = Classifier(tmp_path)
@@ -269,3 +271,37 @@ def test_no_classifier_is_released_that_was_not_measured(project, rung, measure)
     assert isinstance(done.exception, RungError)
     assert "changed" in done.exception.message or "rows" in done.exception.message
     assert not list(project.releases.glob("L-*"))
+
+
+@EMBEDS
+@pytest.mark.slow
+def test_an_encoder_learns_what_the_plain_one_cannot_and_is_released_as_it_was_measured(tmp_path, settings):
+    """Red with a cat or blue with a dog is `left`, else `right`: no sum of single words tells which."""
+    chance = random.Random(1)
+
+    def rows(count):
+        for _ in range(count):
+            colour, animal = chance.choice(("red", "blue")), chance.choice(("cat", "dog"))
+            place, number = chance.choice(("garden", "kitchen", "office", "station", "harbour")), chance.randint(2, 99)
+            asked = f"The {colour} door is near a {animal} in the {place} number {number}."
+            yield Example(chat_row(asked, "left" if (colour == "red") == (animal == "cat") else "right"))
+
+    train, held, test = (tuple(rows(count)) for count in (96, 24, 60))
+    material = ArmMaterial(
+        examples=train, validation=held, closed=True, encoder=Meanings(open_embedder()), tune_encoder=True
+    )
+    variants = encoder(material)
+    asked, right = [row.question for row in test], [row.answer for row in test]
+    scores = {}
+    for variant in variants:
+        answers = variant.predict(asked)
+        scores[variant.settings["features"], variant.settings["C"]] = sum(map(str.__eq__, answers, right)) / len(test)
+    plain, tuned = (
+        max(s for (name, _), s in scores.items() if name.endswith(", tuned") == is_tuned) for is_tuned in (False, True)
+    )
+    assert tuned >= 0.9 > plain + 0.1, scores
+    best = next(v for v in variants if str(v.settings["features"]).endswith(", tuned") and v.settings["C"] == 10.0)
+    write_sentences(tmp_path, DevRows(held, train), 10.0, settings, tuning=True)
+    released = Classifier(tmp_path)
+    assert [released.predict(text)["answer"] for text in asked] == best.predict(asked)
+    assert [released.predict(text)["probability"] for text in asked] == pytest.approx(best.sure(asked), abs=1e-3)
