@@ -3,12 +3,10 @@
 import json
 
 import pytest
+from bank import ladder
 from scripted import Scripted
 
 from curation.example import chat_row
-from evaluation.arms.registry import arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
 from evaluation.metrics.json_documents import is_strict, json_shape
 from rung.report.evaluation import write_page
 from rung.text.evaluation_text import tied_forms
@@ -28,8 +26,8 @@ def fields_of(question):
 
 
 @pytest.fixture
-def extraction(project, kit):
-    """Rows whose answers are JSON objects, measured field by field."""
+def measured(project, kit):
+    """`measured(say, *arms)`: a ladder on rows whose answers are JSON objects, measured field by field."""
 
     def rows(extra, places):
         for row in kit.rows_of(places, extra):
@@ -39,7 +37,8 @@ def extraction(project, kit):
     parts = {"test": (" today", kit.PLACES), "validation": (" now", kit.PLACES[:4]), "train": (" then", kit.PLACES)}
     kit.freeze_by_hand(project, "v001", **{name: list(rows(*which)) for name, which in parts.items()})
     project.settings_file.write_text('[evaluation]\nmetric = "json_fields"\nfew_shot = 3\n')
-    return project
+    settings = load_settings(project.settings_file, {})
+    return lambda say, *arms: ladder(project, settings, Scripted(say, name="scripted-1"), *arms)
 
 
 def talks(ask):
@@ -48,14 +47,17 @@ def talks(ask):
     return found if "shape" in ask.meta else f"Sure! Here you are: {found}"
 
 
-def test_a_model_that_talks_is_judged_by_its_better_form(extraction):
-    model = Scripted(talks, name="scripted-1")
-    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), model)
-    _, report = run_baseline(bench, arms_named(["base", "few_shot"]))
+def test_a_model_that_talks_is_judged_by_its_better_form(measured):
+    shapes = []
+
+    def notes(ask):
+        shapes.extend([ask.meta["shape"]] if "shape" in ask.meta else [])
+        return talks(ask)
+
+    _, report = measured(notes, "base", "few_shot")
     for arm in report.arms:
         assert (arm.form, arm.score) == ("held", 1.0)
         assert arm.validation_forms == {"free": 0.0, "held": 1.0}
-    shapes = [ask.meta["shape"] for ask in model.asked if "shape" in ask.meta]
     assert shapes[0] == {"type": "object", "required": ["topic", "place"]}
 
 
@@ -81,7 +83,7 @@ def test_hosted_models_are_held_only_to_schemas_that_they_take(tmp_path):
     assert not is_strict({})
 
 
-def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(extraction, kit):
+def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(measured, kit):
     """Both forms are wrong on the validation rows; only the free one is wrong by its form as well."""
 
     def talks_here(ask):
@@ -92,18 +94,15 @@ def test_a_tie_goes_to_the_form_that_fails_less_often_by_form_and_is_said(extrac
         found = json.dumps({"topic": "none", "place": "nowhere"})
         return found if "shape" in ask.meta else f"Sure! Here you are: {found}"
 
-    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), Scripted(talks_here, name="scripted-1"))
-    _, report = run_baseline(bench, arms_named(["base"]))
+    _, report = measured(talks_here, "base")
     assert set(report.arms[0].validation_forms.values()) == {0.0}
     assert report.arms[0].form == "held" and 0 < report.arms[0].score < 1
     assert len(tied_forms(report.arms)) == 1
 
 
-def test_a_tie_of_answers_in_form_goes_to_the_free_one_and_is_said(extraction):
-    half = Scripted(lambda ask: json.dumps({"topic": "card", "place": "nowhere"}), name="scripted-1")
-    bench = open_bench(extraction, load_settings(extraction.settings_file, {}), half)
-    folder, report = run_baseline(bench, arms_named(["base"]))
+def test_a_tie_of_answers_in_form_goes_to_the_free_one_and_is_said(project, measured):
+    folder, report = measured(lambda ask: json.dumps({"topic": "card", "place": "nowhere"}), "base")
     assert report.arms[0].form == "free"
     assert len(set(report.arms[0].validation_forms.values())) == 1
     (told,) = tied_forms(report.arms)
-    assert told in write_page(extraction, folder).read_text()
+    assert told in write_page(project, folder).read_text()

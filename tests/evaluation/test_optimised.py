@@ -5,14 +5,12 @@ from dataclasses import replace
 
 import in_shell
 import pytest
-from bank import changed
+from bank import changed, ladder
 from hosted_replies import completion
 from scripted import Scripted
 
 from evaluation.arms.arm_material import ArmMaterial, PromptVersion
-from evaluation.arms.registry import ARMS, arms_named
-from evaluation.baseline import run_baseline
-from evaluation.bench import open_bench
+from evaluation.arms.registry import ARMS
 from rung.report.evaluation import search_plot
 from training.release.released_prompt import parts_of
 
@@ -42,15 +40,9 @@ def writing(name="writer-1"):
     return Scripted(say, name=name)
 
 
-def measured(project, settings, kit, writer, **values):
-    made = changed(settings, **values)
-    bench = replace(open_bench(project, made, follows(kit)), writer=writer)
-    return run_baseline(bench, arms_named(["base", "prompt", "optimised"]))[1]
-
-
 def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, settings, kit):
-    writer = writing()
-    report = measured(project, settings, kit, writer)
+    writer, arms = writing(), ("base", "prompt", "optimised")
+    _, report = ladder(project, settings, follows(kit), *arms, writer=writer)
     arm = next(a for a in report.arms if a.arm == "optimised")
     assert arm.prompted and arm.score == arm.validation == 1.0 and report.chosen == "optimised"
     assert [p.read_text().strip() for p in project.prompts.glob("optimised.*.md")] == [STEPS[1]]
@@ -67,10 +59,10 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
     outside = [row["messages"][0]["content"] for row in rows]
     assert not [question for question in outside for text in shown if question in text]
     again = writing()
-    measured(project, settings, kit, again)
+    ladder(project, settings, follows(kit), *arms, writer=again)
     assert not again.asked, "what is written is not written again"
     (project.prompts / "optimised.1.md").unlink()
-    report = measured(project, settings, kit, again)
+    _, report = ladder(project, settings, follows(kit), *arms, writer=again)
     assert not again.asked, "a killed search asks the same in the same order, and finds the answers"
     assert next(a for a in report.arms if a.arm == "optimised").score == 1.0
 
@@ -80,16 +72,16 @@ def test_the_best_rewrite_is_chosen_on_validation_and_kept_as_a_file(project, se
 )
 def test_the_limits_hold_and_the_report_says_why_there_is_none(project, settings, kit, values, writer, most):
     model = writing()
-    report = measured(project, settings, kit, model if writer else None, **values)
+    some, writer = changed(settings, **values), model if writer else None
+    _, report = ladder(project, some, follows(kit), "base", "prompt", "optimised", writer=writer)
     assert len(model.asked) <= most
     missing = "optimised" not in {arm.arm for arm in report.arms}
     assert missing == (not most) == any(note.startswith("optimised ") for note in report.notes)
 
 
 def test_few_calls_end_the_search(project, settings, kit):
-    few = changed(settings, optimise_calls=20)
-    bench = replace(open_bench(project, few, model := follows(kit)), writer=writing())
-    run_baseline(bench, arms_named(["optimised"]))
+    few, model = changed(settings, optimise_calls=20), follows(kit)
+    ladder(project, few, model, "optimised", writer=writing())
     train = [ask for ask in model.asked if ask.turns[-1]["content"].endswith(" this week")]
     assert len(train) <= 20
 
@@ -110,7 +102,6 @@ def test_a_hosted_model_rewrites_the_prompt_where_no_arm_is_named(project, loopb
     loopback.say(say)
     kit.on_server(project, loopback.url, 'proposals = 3\nclosed_set = "off"')
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    done = in_shell.rung("baseline", "--json", cwd=project.root)
-    assert done.returncode == 0, done.stderr
+    done = in_shell.rung("baseline", "--json", cwd=project.root, code=0)
     found = {arm["arm"]: arm["score"] for arm in json.loads(done.stdout)["arms"]}
     assert found["optimised"] == 1.0 > found["prompt"]

@@ -1,6 +1,7 @@
 """A small frozen project of a bank, written as a freeze writes it, and how models answer its questions."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,9 @@ def on_server(project, url, evaluation, base="tiny"):
     project.settings_file.write_text(f"{model}[evaluation]\n{evaluation}\n")
 
 
-def ladder(project, settings, model, *arms, goal=None, days=None, **options):
+def ladder(project, settings, model, *arms, goal=None, days=None, writer=None, **options):
     """The folder and the report of a baseline of these arms; of base and prompt if none is named."""
-    bench = open_bench(project, settings, model, **options)
+    bench = replace(open_bench(project, settings, model, **options), writer=writer)
     return run_baseline(bench, arms_named(arms or ("base", "prompt")), Aim(goal=goal, days=days))
 
 
