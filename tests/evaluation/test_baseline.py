@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from bank import CLASSES, Topics, arm_result, changed, ladder, perfect, project_in, reply
@@ -13,9 +14,10 @@ from evaluation.arms.registry import ARMS, arms_named
 from evaluation.baseline import Aim, choose_all, run_baseline
 from evaluation.bench import closed_set, open_bench
 from evaluation.choose import Choices
-from evaluation.measure import items_of
+from evaluation.measure import Partial, items_of
 from evaluation.measured_answers import is_enough, judge_rungs
 from evaluation.measurement_report import newest_report, read_outcomes
+from rung.cli.output import ProgressLine
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal, RungError
 from workspace.files import sha256_file
@@ -204,10 +206,11 @@ def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(pr
 
 
 def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
-    def result_of(arm, validation):
-        return arm_result(arm, validation=validation)
-
-    arms = [result_of("prompt", 0.6), result_of("few_shot", 0.7), result_of("classical", 0.85)]
+    arms = [
+        arm_result("prompt", validation=0.6),
+        arm_result("few_shot", validation=0.7),
+        arm_result("classical", validation=0.85),
+    ]
     enough, vouched = is_enough(3, 5.0), is_enough(3, None, "priya")
     assert judge_rungs(arms, 0.8, enough) == {
         "prompting": "insufficient",
@@ -220,8 +223,8 @@ def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     assert judge_rungs(arms[:1], 0.8, enough) == {"prompting": "weak_effort"}
     assert judge_rungs(arms, 0.6, is_enough(1))["prompting"] == "works"
     assert judge_rungs(arms, None, enough) == {}
-    assert judge_rungs([result_of("prompt", None)], 0.8, enough) == {}
-    beaten = [result_of("prompt", 0.9), result_of("classical", 0.85)]
+    assert judge_rungs([arm_result("prompt", validation=None)], 0.8, enough) == {}
+    beaten = [arm_result("prompt", validation=0.9), arm_result("classical", validation=0.85)]
     assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"
 
 
@@ -292,3 +295,30 @@ def test_the_classifier_goes_by_its_own_name_and_by_the_one_in_files():
     with pytest.raises(RungError) as told:
         arms_named(["clasifier"])
     assert "classifier" in str(told.value.expected) and "classical" not in str(told.value.expected)
+
+
+def test_each_item_is_scored_once_however_often_it_is_asked():
+    scored = []
+
+    def score(text, number):
+        scored.append(number)
+        return float(text == "yes")
+
+    replies = {}
+    partial = Partial(["a", "b", "a"], replies, score)
+    assert partial() is None
+    replies["a"] = SimpleNamespace(text="yes")
+    assert partial() == partial() == 1.0
+    replies["b"] = SimpleNamespace(text="no")
+    assert partial() == pytest.approx(2 / 3)
+    assert sorted(scored) == [0, 1, 2]
+
+
+def test_the_line_shows_it_until_the_end(capsys):
+    ticks = iter(range(100))
+    line = ProgressLine("few-shot", scored=True, every=0, clock=lambda: float(next(ticks)))
+    line(1, 4)
+    line.so_far = lambda: 0.5
+    line(2, 4)
+    line(4, 4)
+    assert ["50.0%" in told for told in capsys.readouterr().err.splitlines()] == [False, True, False]

@@ -19,13 +19,12 @@ def served(project, loopback, kit):
     return project
 
 
-def rung(project, *arguments):
-    return in_shell.rung(*arguments, cwd=project.root, OPENAI_API_KEY="none")
+def rung(project, *arguments, code=None):
+    return in_shell.rung(*arguments, cwd=project.root, code=code, OPENAI_API_KEY="none")
 
 
 def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, loopback):
-    done = rung(served, "baseline", "--arms", "prompt,retrieved,base")
-    assert done.returncode == 0, done.stderr
+    done = rung(served, "baseline", "--arms", "prompt,retrieved,base", code=0)
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[4:7]] == ["base", "prompt", "retrieved"]
     assert "goal 90.0%" in done.stdout and "rung " in lines[-1]
@@ -46,8 +45,7 @@ def test_baseline_prints_the_ladder_writes_the_report_and_advises_again(served, 
 def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback):
     loopback.script[:] = [(200, completion("It is about", "length"))]
     served.settings_file.write_text(served.settings_file.read_text() + 'metric = "token_f1"\n')
-    done = rung(served, "baseline", "--arms", "base,prompt")
-    assert done.returncode == 0, done.stderr
+    done = rung(served, "baseline", "--arms", "base,prompt", code=0)
     assert "base" in done.stdout.splitlines()[0] and " of 36 " in done.stdout.splitlines()[0]
     report = json.loads((served.evaluations / "E-001" / "report.json").read_text())
     assert all(" of 36 " in arm["unmeasured"] for arm in report["arms"]) and report["judged"] == {}
@@ -60,14 +58,12 @@ def test_an_arm_whose_replies_are_lost_is_no_measurement(served, loopback):
 
 
 def test_what_is_missing_is_said_with_the_next_command(served):
-    refused = rung(served, "evaluate")
-    assert refused.returncode == 1 and "rung train" in refused.stderr
+    assert "rung train" in rung(served, "evaluate", code=1).stderr
     assert rung(served, "verdict").returncode == 1
     assert rung(served, "baseline", "--arms", "base,few-shot").returncode == 2
     assert rung(served, "baseline", "--by", "priya").returncode == 2
     (served.datasets / "v001" / "manifest.json").unlink()
-    locked = rung(served, "baseline")
-    assert locked.returncode == 1 and "--test-only" in locked.stderr
+    assert "--test-only" in rung(served, "baseline", code=1).stderr
     assert not served.evaluations.exists()
 
 
@@ -76,8 +72,7 @@ def test_rows_stay_here_where_the_privacy_answer_says_so(served, loopback):
         served.settings_file.read_text().replace(loopback.url, "http://models.example.invalid")
     )
     served.answers_file.write_text('privacy = "no_external_api"\n')
-    refused = rung(served, "baseline", "--arms", "base")
-    assert refused.returncode == 1 and "no_external_api" in refused.stderr
+    assert "no_external_api" in rung(served, "baseline", "--arms", "base", code=1).stderr
     assert not loopback.requests
 
 
@@ -86,8 +81,7 @@ def test_power_needs_no_model_and_counts_groups(served, kit):
     assert table["n"] == 36 and [s["disagreement"] for s in table["seen"]] == [0.1, 0.2, 0.3, 0.5]
     assert table["trainings"] == 1
     assert json.loads(rung(served, "evaluate", "--power", "--seeds", "3", "--json").stdout)["trainings"] == 3
-    words = rung(served, "evaluate", "--power")
-    assert words.returncode == 0 and "36 items" in words.stdout
+    assert "36 items" in rung(served, "evaluate", "--power", code=0).stdout
     assert (table["groups"], table["effective"]) == (None, None)
     test = [{**row, "customer": n % 12} for n, row in enumerate(kit.rows_of(kit.PLACES))]
     kit.freeze_by_hand(served, "v001", test=test, train=kit.rows_of(kit.PLACES))
@@ -101,12 +95,11 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
 
     record, folder = finish_run(served, "R-001"), served.runs / "R-001"
     write_run(folder, record, files={"adapter_model.safetensors": "0" * 64})
-    refused = rung(served, "evaluate", "R-001")
-    assert refused.returncode == 1 and "adapter_model.safetensors" in refused.stderr
+    assert "adapter_model.safetensors" in rung(served, "evaluate", "R-001", code=1).stderr
     write_run(folder, record)
     kit.freeze_by_hand(served, "v002", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
-    seen = rung(served, "evaluate", "R-001", "--dataset", "v002")
-    assert seen.returncode == 1 and "v001" in seen.stderr and "24 of the 24" in seen.stderr
+    seen = rung(served, "evaluate", "R-001", "--dataset", "v002", code=1).stderr
+    assert "v001" in seen and "24 of the 24" in seen
     write_run(folder, record, state="stopped")
     for command in (["evaluate", "R-001"], ["release", "R-001", "--to", "adapter"]):
         refused = rung(served, *command).stderr
@@ -117,5 +110,4 @@ def test_weights_that_changed_and_test_items_that_were_trained_on_are_not_measur
 def test_a_judge_needs_a_verdict_and_a_name(served):
     assert rung(served, "judge").returncode == 1
     served.settings_file.write_text(served.settings_file.read_text() + 'metric = "judge"\n')
-    unnamed = rung(served, "baseline", "--arms", "base")
-    assert unnamed.returncode == 2 and "judge" in unnamed.stderr
+    assert "judge" in rung(served, "baseline", "--arms", "base", code=2).stderr

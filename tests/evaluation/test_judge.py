@@ -218,16 +218,11 @@ def test_a_deciding_judge_counts_groups_not_items(many, free, model, kit, tmp_pa
     assert rule_again(many, settings, folder).verdict == ruling
 
 
-@pytest.fixture
-def replies(tmp_path):
-    return Replies(tmp_path / "replies.jsonl")
-
-
-def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(replies):
+def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(tmp_path):
     """A judge may think before its verdict."""
     said = {"right": "Yes.", "wrong": "**NO**, because", "thinks": "It names the topic.\n\n**Yes**",
             "doubts": "Well,\n\nno.", "odd": "Perhaps", "yesterday": "yesterday"}  # fmt: skip
-    model = Scripted(lambda ask: said[section(ask, "Answer to judge")])
+    model, replies = Scripted(lambda ask: said[section(ask, "Answer to judge")]), Replies(tmp_path / "r")
     cases = [Case("q", "e", output) for output in said]
     plenty = [*cases, *[cases[0]] * 34]
     for _ in range(2):
@@ -246,8 +241,8 @@ def test_a_rubric_is_answered_yes_or_no_and_anything_else_is_neither(replies):
         (Reply("It depends.", 9, 3, 0.1), "base"),
     ],
 )
-def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies, reply, hint):
-    cases = [Case("q", "e", f"{n}") for n in range(60)]
+def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(tmp_path, reply, hint):
+    replies, cases = Replies(tmp_path / "r"), [Case("q", "e", f"{n}") for n in range(60)]
 
     def judge(fault):
         return Scripted(lambda ask: reply if int(section(ask, "Answer to judge")) < fault else "YES", name=f"j{fault}")
@@ -263,23 +258,17 @@ def test_a_judge_whose_verdicts_cannot_be_read_stops_and_scores_nothing(replies,
         assert failed.value.where == "[judge]" and hint in failed.value.hint
 
 
-def simulated(rng, n, labelled, truth, sensitivity, specificity):
-    people = {i: rng.random() < truth for i in range(n)}
-    judge = {i: (rng.random() < sensitivity) if people[i] else (rng.random() >= specificity) for i in people}
-    return judge, {i: people[i] for i in rng.sample(range(n), labelled)}, sum(people.values()) / n
-
-
 def test_a_poor_judge_and_too_few_labels_are_ignored_with_the_reason():
-    rng = random.Random(1)
-    judge, people, _ = simulated(rng, 1000, 200, 0.5, 0.75, 0.95)
-    poor = calibrated("tuned", judge, people)
+    truth = {item: item % 2 == 0 for item in range(1000)}
+    poor = calibrated(
+        "tuned", {i: right and i % 8 > 0 for i, right in truth.items()}, {i: truth[i] for i in range(200)}
+    )
     assert not poor.used and poor.corrected is None and "sensitivity" in poor.why
-    judge, people, _ = simulated(rng, 1000, 20, 0.5, 1.0, 1.0)
-    few = calibrated("tuned", judge, people)
+    few = calibrated("tuned", truth, {i: truth[i] for i in range(20)})
     assert not few.used and "80 of each" in few.why
-    assert not calibrated("tuned", judge, {}).used
+    assert not calibrated("tuned", truth, {}).used
     with pytest.raises(ValueError, match="5000"):
-        calibrated("tuned", judge, {5000: True})
+        calibrated("tuned", truth, {5000: True})
 
 
 def in_groups(rng, groups, each):

@@ -11,8 +11,6 @@ from runs_by_hand import finish_run
 from curation.split.manifest import load_split
 from workspace.trust import trust
 
-BASE = '[evaluation]\nfew_shot = 3\nclosed_set = "off"\n'
-
 
 def right(messages):
     return str(bank.right(messages[-1]["content"]))
@@ -42,8 +40,7 @@ def shell(project, loopback):
     loopback.say(answering)
 
     def run(*words, settings=""):
-        model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'
-        project.settings_file.write_text(BASE + model + settings)
+        bank.on_server(project, loopback.url, f'few_shot = 3\nclosed_set = "off"\n{settings}')
         done = in_shell.rung(*words, "--json", cwd=project.root, OPENAI_API_KEY="none")
         return done.returncode, json.loads(done.stdout)
 

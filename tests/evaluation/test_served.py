@@ -17,7 +17,7 @@ from evaluation.verdict.rule import newest_verdict
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "{closed}"\nruns = 2\n'
+SETTINGS = '[evaluation]\nfew_shot = 3\nretrieved = 2\nclosed_set = "off"\nruns = 2\n'
 
 
 class Server:
@@ -38,10 +38,7 @@ class Server:
         self.asked.append(body)
         if body["model"] not in self.say:
             return 404, {"error": {"message": f"The model {body['model']} does not exist."}}
-        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-        choices = tuple(schema["properties"]["answer"]["enum"]) if schema else ()
-        text = self.say[body["model"]](Ask(tuple(body["messages"]), choices=choices))
-        return 200, completion(json.dumps({"answer": text}) if choices else text)
+        return 200, completion(self.say[body["model"]](Ask(tuple(body["messages"]))))
 
 
 @pytest.fixture
@@ -58,31 +55,25 @@ def server(loopback, kit):
     return made
 
 
-def served_in(project, url, closed="off"):
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory, open_server, kit):
     """A project whose arms are asked on the server, with a finished run and a baseline."""
-    say_model(project, url, closed=closed)
+    open_server.say(Server(kit))
+    project = kit.project_in(tmp_path_factory.mktemp("once") / "bank")
+    say_model(project, open_server.url)
     project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompt_effort_days = 6\n')
     finish_run(project, "R-001")
-    done = rung(project, "baseline", "--arms", "base,prompt")
-    assert done.returncode == 0, done.stderr
+    rung(project, "baseline", "--arms", "base,prompt", code=0)
     return project
 
 
-@pytest.fixture(scope="module")
-def measured_once(tmp_path_factory, open_server, kit):
-    open_server.say(Server(kit))
-    return served_in(kit.project_in(tmp_path_factory.mktemp("once") / "bank"), open_server.url)
+def say_model(project, url, more="", provider="openai", base="tiny"):
+    more += f'base_url = "{url}/v1"\n' if url else ""
+    project.settings_file.write_text(f'[model]\nprovider = "{provider}"\nbase = "{base}"\n{more}{SETTINGS}')
 
 
-def say_model(project, url, more="", provider="openai", closed="off", base="tiny"):
-    model = f'[model]\nprovider = "{provider}"\nbase = "{base}"\n{more}'
-    project.settings_file.write_text(
-        model + (f'base_url = "{url}/v1"\n' if url else "") + SETTINGS.format(closed=closed)
-    )
-
-
-def rung(project, *arguments, **environment):
-    return in_shell.rung(*arguments, cwd=project.root, **{"OPENAI_API_KEY": "none", **environment})
+def rung(project, *arguments, code=None):
+    return in_shell.rung(*arguments, cwd=project.root, code=code, OPENAI_API_KEY="none")
 
 
 @pytest.fixture
@@ -103,7 +94,7 @@ def test_answers_are_of_a_run_by_a_name_and_another_name_takes_a_planned_place(m
     server.say["clinic-2"] = server.say["clinic"]
     asked = []
     for name in ("clinic", "clinic", "clinic-2"):
-        assert rung(measured, "evaluate", "R-001", "--served", name).returncode == 0
+        rung(measured, "evaluate", "R-001", "--served", name, code=0)
         asked.append(len(server.asked))
     assert asked[0] == asked[1] < asked[2]
     _, verdict = newest_verdict(measured, "R-001")
@@ -114,7 +105,7 @@ def test_answers_are_of_a_run_by_a_name_and_another_name_takes_a_planned_place(m
     assert any(scored[0] in note for note in verdict.notes)
     finish_run(measured, "R-002", base="models/other")
     server.say["clinic"] = lambda ask: "pin"
-    assert rung(measured, "evaluate", "R-002", "--served", "clinic").returncode == 0
+    rung(measured, "evaluate", "R-002", "--served", "clinic", code=0)
     _, other = newest_verdict(measured, "R-002")
     assert len(server.asked) > asked[2] and other.tuned < 0.5
     assert any("models/other" in note and "tiny" in note for note in other.notes), "another base than the arms"
@@ -126,8 +117,7 @@ def test_the_general_suite_is_asked_of_the_served_base(measured, server):
     known = server.say["clinic"]
     others = {"What is 1 + 1?": "3", **dict.fromkeys((each.question for each in safety()), "I cannot help with that.")}
     server.say["clinic"] = lambda ask: others.get(ask.turns[-1]["content"]) or known(ask)
-    done = rung(measured, "evaluate", "R-001", "--served", "clinic", "--forgetting")
-    assert done.returncode == 0, done.stderr
+    rung(measured, "evaluate", "R-001", "--served", "clinic", "--forgetting", code=0)
     suite = [body["model"] for body in server.asked[before:] if "1 + 1" in body["messages"][-1]["content"]]
     assert sorted(suite) == ["clinic", "tiny"] and newest_verdict(measured, "R-001")[1].forgetting is not None
     del server.names["tiny"]
@@ -167,7 +157,7 @@ def test_a_server_that_lists_nothing_or_is_gone_is_told_as_that(measured, loopba
         loopback.script[:] = [answer]
         assert rung(measured, "evaluate", "--served", "clinic").returncode in (1, 2)
     loopback.script[:] = [whole]
-    assert rung(measured, "evaluate", "--served", "clinic").returncode == 0
+    rung(measured, "evaluate", "--served", "clinic", code=0)
 
 
 def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, loopback):
@@ -183,8 +173,7 @@ def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, 
     old = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("asked_with", "stands_on")}
     path.write_text(json.dumps(old))
     assert len(server.asked) == asked
-    done = rung(measured, "evaluate", "--served", "clinic")
-    assert done.returncode == 0, done.stderr
+    rung(measured, "evaluate", "--served", "clinic", code=0)
 
 
 def test_a_tuned_model_at_a_server_is_adopted_measured_and_released_without_weights(measured, loopback):
@@ -210,11 +199,10 @@ def test_a_tuned_model_at_a_server_is_adopted_measured_and_released_without_weig
     assert "unknown" in (folder / "README.md").read_text()
 
 
-def answers(project, **changed):
-    """The right answer to each test item, but for those that are `changed` (by `itemN`)."""
+def answers(project):
+    """The right answer to each test item."""
     rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
-    right = [row["messages"][-1]["content"] for row in rows]
-    return [{"item": n, "output": changed.get(f"item{n}", text)} for n, text in enumerate(right, 1)]
+    return [{"item": n, "output": row["messages"][-1]["content"]} for n, row in enumerate(rows, 1)]
 
 
 def given(project, rows, *more):
@@ -223,7 +211,8 @@ def given(project, rows, *more):
 
 
 def test_answers_of_a_file_are_scored_paired_and_counted_as_a_look(measured, server):
-    done = given(measured, answers(measured, item1="no idea", item2="no idea"))
+    wrong = [{"item": n, "output": "no idea"} for n in (1, 2)]
+    done = given(measured, [*wrong, *answers(measured)[2:]])
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     assert (verdict["verdict"], verdict["n"], verdict["tuned"]) == ("ship", 36, pytest.approx(34 / 36))
