@@ -1,11 +1,20 @@
-"""Each metric against the package that defines it, on the same outputs."""
+"""Each metric against the package that defines it, on the same outputs.
+
+And metrics of tool calls, with a baseline of rows that are answered with a call.
+"""
 
 import json
 import math
+import shutil
+from pathlib import Path
 
+import in_shell
 import pytest
+from bank import freeze_by_hand
 
+from chat.local.embedded import embedded_folder
 from chat.protocols import Ask
+from chat.tool_calls import with_calls
 from curation.example import Example, chat_row
 from evaluation.measure import items_of
 from evaluation.metrics.item_metrics import ITEM_METRICS, item_metric
@@ -113,6 +122,9 @@ def test_json_schema(tmp_path):
     assert (metric.score('{"code": 1}', ""), metric.score("{}", ""), metric.score("code", "")) == (1.0, 0.0, 0.0)
     with pytest.raises(RungError, match="none"):
         item_metric("json_schema:none.json", tmp_path)
+    (tmp_path / "hole.json").write_text('{"properties": {"a": {"$ref": "#/$defs/none"}}}')
+    with pytest.raises(RungError, match=r"hole.json: .*none"):
+        item_metric("json_schema:hole.json", tmp_path).score('{"a": 1}', "")
 
 
 def test_names_are_checked():
@@ -164,14 +176,107 @@ def test_no_output_stops_a_metric_or_leaves_the_range(tmp_path):
     assert json_fields('{"a": %s}' % ("9" * 400), '{"a": %s}' % ("8" * 400)) == 0.0
 
 
-def test_a_schema_that_points_at_nothing_is_named_and_not_scored(tmp_path):
-    (tmp_path / "hole.json").write_text('{"properties": {"a": {"$ref": "#/$defs/none"}}}')
-    with pytest.raises(RungError, match=r"hole.json: .*none"):
-        item_metric("json_schema:hole.json", tmp_path).score('{"a": 1}', "")
-
-
 def test_a_key_that_holds_null_has_no_tests_that_every_program_passes() -> None:
     rows = [Example({**chat_row("add", "1"), **more}) for more in ({}, {"tests": None}, {"tests": "assert f() == 1"})]
     assert [item.tests for item in items_of(rows, "last")] == ["", "", "assert f() == 1"]
     with pytest.raises(RungError):
         item_metric("code").of_row("anything()", "1", rows[1].tests, None)
+
+
+TOOLS = [{"type": "function", "function": {"name": "pay", "parameters": {
+    "type": "object", "required": ["to"],
+    "properties": {"to": {"type": "string"}, "sum": {"type": "number"}}}}}]  # fmt: skip
+
+
+def call(name="pay", **arguments):
+    return {"name": name, "arguments": dict(sorted(arguments.items()))}
+
+
+def calls(*made, text=""):
+    return with_calls(text, made)
+
+
+RIGHT = calls(call(to="Ann", sum=3))
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "name", "args", "whole"),
+    [
+        (RIGHT, RIGHT, 1, 1, 1),
+        (calls(call(to="Ann", sum=3.0), text="I pay."), RIGHT, 1, 1, 1),
+        (calls(call(to="Ann", sum=4)), RIGHT, 1, 0.5, 0),
+        (calls(call(to="Ann")), RIGHT, 1, 2 / 3, 0),
+        (calls(call(to="Ann", sum=True)), RIGHT, 1, 0.5, 0),
+        (calls(call("stop", to="Ann", sum=3)), RIGHT, 0, 0, 0),
+        (calls(call(to="Ann", sum=3), call()), RIGHT, 0, 0.8, 0),
+        ("", RIGHT, 0, 0, 0),
+        ("I pay Ann 3.", RIGHT, 0, 0, 0),
+        (RIGHT, "No.", 0, 0, 0),
+        ("No.", "Never.", 1, 1, 1),
+        ("", "No.", 0, 0, 0),
+        ("", "", 1, 1, 1),
+        (calls(call()), calls(call()), 1, 1, 1),
+    ],
+)
+def test_each_metric_of_calls(output, expected, name, args, whole):
+    for spec, wanted in (("tool_name", name), ("tool_args", args), ("tool_call", whole)):
+        assert item_metric(spec).of_row(output, expected, "", None) == pytest.approx(wanted), spec
+
+
+@pytest.mark.parametrize(
+    ("made", "fits"), [(call(to="Ann"), True), (call(sum=3), False), (call(to=3), False), (call("stop"), False)]
+)
+def test_a_call_that_no_tool_takes_is_wrong_even_where_the_row_expects_it(made, fits):
+    pytest.importorskip("jsonschema")
+    line = calls(made)
+    assert item_metric("tool_call").of_row(line, line, "", TOOLS) == float(fits)
+    assert item_metric("tool_name").of_row(line, line, "", TOOLS) == 1
+
+
+@pytest.mark.parametrize("tool", [{"name": "pay"}, {"function": {"name": "pay", "parameters": {}}}])
+def test_a_tool_that_names_no_parameters_takes_any_arguments(tool):
+    line = '[{"name": "pay", "arguments": ["Ann", 3]}]'
+    assert item_metric("tool_call").of_row(line, line, "", [{"function": None}, {"name": ["x"]}, tool]) == 1
+
+
+@pytest.fixture
+def calling(project):
+    """`calling(base)`: the project with rows that are answered with a call, on this local model."""
+
+    def rows(count):
+        for n in range(count):
+            made = {"name": "pay", "arguments": json.dumps({"sum": n, "to": f"person {n}"})}
+            said = {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": made}]}
+            yield {"messages": [{"role": "user", "content": f"Pay person {n} {n} euros."}, said], "tools": TOOLS}
+
+    def made(base):
+        freeze_by_hand(project, "v001", test=list(rows(2)), validation=list(rows(1)), train=list(rows(3)))
+        model = f'[model]\nprovider = "local"\nbase = "{base}"\nmax_tokens = 32\n'
+        project.settings_file.write_text(f'{model}[evaluation]\nmetric = "tool_call"\nfew_shot = 2\n')
+        return project.root
+
+    return made
+
+
+def test_a_model_whose_template_drops_calls_is_refused_before_anything_is_asked(calling):
+    root = calling(embedded_folder())
+    done = in_shell.rung("baseline", "--arms", "base", "--json", cwd=root, code=1)
+    assert not list((root / "evaluations").glob("E-*"))
+    error = json.loads(done.stdout)["error"]
+    assert "chat template" in error["message"] and error["hint"]
+
+
+@pytest.mark.slow
+def test_rows_answered_with_calls_are_measured_on_a_local_model(calling, tmp_path):
+    trl = pytest.importorskip("trl")
+    base = tmp_path / "base"
+    shutil.copytree(embedded_folder(), base)
+    template = Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja"
+    shutil.copy(template, base / "chat_template.jinja")
+    root = calling(base)
+    in_shell.rung("baseline", "--arms", "few_shot", "--json", cwd=root, code=0)
+    outputs = [json.loads(line) for line in next((root / "evaluations").glob("E-*/outputs.jsonl")).open()]
+    test = [each for each in outputs if each["split"] == "test"]
+    assert len(test) == 2 and all(json.loads(each["expected"])[0]["name"] == "pay" for each in test)
+    assert {each["form"] for each in outputs} == {"free"}
+    assert any(each["output"].startswith('[{"name": "pay"') for each in test), test

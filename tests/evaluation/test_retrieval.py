@@ -3,7 +3,6 @@
 And the training rows that are nearest to an item, with who let them in.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -116,32 +115,28 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     assert not documents_with_pairs([Passage("a:1", "a", "card lost: E100")], [item("Card lost", "E10")]), "whole words"
 
 
-def test_the_nearest_rows_come_first_with_their_reviewers(project):
+def test_an_item_is_explained_by_its_nearest_rows_and_who_let_them_in_once_the_test_set_is_open(
+    project, settings, model
+):
     folder = project.datasets / "v001"
-    manifest = read_manifest(folder)
     who = [
-        {"split": "train", "line": n + 1, "id": f"r-{n:06d}", "reviewer": "priya", "state": "edited", "source": "a:1"}
-        for n in range(12)
+        {"split": "train", "line": n, "id": f"r-{n:06d}", "reviewer": "priya", "state": "edited", "source": "a:1"}
+        for n in range(1, 13)
     ]
-    write_artefact(folder / "manifest.json", manifest.model_copy(update={"rows": who}))
-    near = TrainRowIndex(folder)
-    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
-    first, second = near.of([rows[3]["messages"][0]["content"], "pin wrong abroad"], 2)
-    assert (first[0].line, first[0].id, first[0].reviewer, first[0].state) == (4, "r-000003", "priya", "edited")
-    assert 0.99 < first[0].similarity <= 1.0 + 1e-9 and first[0].similarity > first[1].similarity
-    assert second[0].answer == "pin" and "abroad" in second[0].question
-    unknown = near.of([rows[20]["messages"][0]["content"]], 1)[0][0]
-    assert (unknown.id, unknown.reviewer) == ("", "nobody")
-    assert near.of([]) == []
-
-
-def test_an_item_is_explained_once_the_test_set_is_open(project, settings, model):
+    write_artefact(folder / "manifest.json", read_manifest(folder).model_copy(update={"rows": who}))
     ladder(project, settings, model)
     with pytest.raises(Refusal):
         answer(project, "E-001:2")
     evaluated(project, settings)
     found = answer(project, "E-002:2")
-    assert found.document["expected"] == "transfer" and len(found.document["train_rows"]) == 3
+    first, second, _ = found.document["train_rows"]
+    assert (first["line"], first["id"], first["reviewer"], first["state"]) == (2, "r-000002", "priya", "edited")
+    assert first["similarity"] > second["similarity"] and found.document["expected"] == "transfer"
     assert found.lines[0].startswith("E-002:2 ")
+    unknown = answer(project, "E-002:24").document["train_rows"][0]
+    assert (unknown["line"], unknown["id"], unknown["reviewer"]) == (24, None, "nobody")
     with pytest.raises(RungError, match="99"):
         answer(project, "E-002:99")
+    near = TrainRowIndex(folder)
+    ((same,),) = near.of(["money late at home this week"], 1)
+    assert (same.line, same.answer) == (2, "transfer") and 0.99 < same.similarity <= 1.0 + 1e-9 and near.of([]) == []
