@@ -2,7 +2,7 @@
 
 import bank
 import pytest
-from bank import PLACES, changed, freeze_by_hand, project_in, reply, rows_of
+from bank import PLACES, changed, freeze_by_hand, ladder, project_in, reply, rows_of
 from loopback_server import serving
 from scripted import Scripted
 
@@ -29,6 +29,12 @@ def free(settings):
 @pytest.fixture
 def model():
     return Scripted(reply, name="scripted-1")
+
+
+@pytest.fixture
+def baseline(project, settings, model):
+    """The folder and the report of base and prompt."""
+    return ladder(project, settings, model, goal=0.9)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tomllib
 
+import in_process
 import pytest
 from bank import on_server, right
 from conftest_tui import flat, on_stage, playing, press, settled, text_of, until
 from hosted_replies import completion
-from typer.testing import CliRunner
 from vouched import rewrite
 
 from chat.local.embed import open_embedder, packaged_folder
@@ -25,14 +25,12 @@ from evaluation.arms.classifiers import encoder
 from evaluation.bench import DevRows
 from evaluation.measurement_report import Report
 from evaluation.retrieval import Meanings
-from rung.cli import build_app
 from rung.tui.app import RungApp
 from rung.tui.source import ScreenSource
 from training.gates.checks import GateCase, decision_gate
 from training.release.classifier import write_sentences, write_words
 from training.release.programs.predict import Classifier
 from workspace.artefact import read_artefact, revised
-from workspace.errors import Refusal, RungError
 
 
 def reply(_handler, request):
@@ -48,12 +46,11 @@ def rung(project, loopback, monkeypatch):
     on_server(project, loopback.url, 'few_shot = 3\nretrieved = 2\n[project]\nperson = "sam"')
     project.answers_file.write_text('task = "classification"\nprompting = "partial"\nprompt_effort_days = 6\n')
     shutil.rmtree(project.documents)
-    monkeypatch.chdir(project.root)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
 
     def run(*words):
-        done = CliRunner().invoke(build_app(), [*words], catch_exceptions=False)
-        assert done.exit_code in (0, 1), done.output
+        done = in_process.rung(*words, cwd=project.root)
+        assert done.returncode in (0, 1), done
         return done.stdout
 
     return run
@@ -95,8 +92,8 @@ LOST = "36 of 36 replies were cut"
 def lose(folder, arms):
     """Write into a report that the replies of these arms were lost."""
     found = read_artefact(folder / "report.json", Report).arms
-    marked = [revised(arm, unmeasured=LOST) if arm.arm in arms else arm for arm in found]
-    rewrite(folder / "report.json", Report, arms=marked)
+    lost = {True: LOST, False: ""}
+    rewrite(folder / "report.json", Report, arms=[revised(arm, unmeasured=lost[arm.arm in arms]) for arm in found])
 
 
 def stage(status, name):
@@ -202,12 +199,11 @@ def test_a_classifier_is_released_and_runs_without_rung(project, rung, measure, 
     assert [answer["answer"] for answer in answers[: len(asked)]] == [measured[n + 1] for n in range(len(asked))]
     assert all(0 < answer["probability"] <= 1 for answer in answers)
     assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".joblib", ".bin", ".pt")]
-    verified = CliRunner().invoke(build_app(), ["release", "verify", str(tmp_path / "elsewhere"), "--json"])
-    assert verified.exit_code == 0, verified.output
+    in_process.rung("release", "verify", tmp_path / "elsewhere", "--json", code=0)
     parts = json.loads((folder / "vocabulary.json").read_text())
     parts["answers"] = parts["answers"][1:] + parts["answers"][:1]
     (folder / "vocabulary.json").write_text(json.dumps(parts))
-    assert CliRunner().invoke(build_app(), ["release", "verify", str(tmp_path / "elsewhere")]).exit_code == 1
+    in_process.rung("release", "verify", tmp_path / "elsewhere", code=1)
 
 
 @pytest.mark.parametrize("rows", [[], ["classical"], ["prompt", "classical"]])
@@ -234,16 +230,6 @@ async def test_the_program_releases_what_start_names(project, rung, measure, row
         assert screen.command.split()[-1] == "prompt"
 
 
-@pytest.mark.parametrize("form", ["classifier", "prompt,classifier"])
-def test_what_was_not_measured_is_not_released(project, rung, measure, form):
-    measure("prompt,classical")
-    lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])
-    done = CliRunner().invoke(build_app(), ["release", "--to", form])
-    assert isinstance(done.exception, Refusal) and done.exception.where == "evaluations/E-001/report.json"
-    assert LOST in done.exception.message
-    assert not list(project.releases.glob("*"))
-
-
 @pytest.mark.parametrize("texts", [
     {"one two": "a", "three four": "b"},
     {"Grüße an ALLE  dort": "x", "ok": "y", "a b c": "z", "日本語 の 文": "x", "... !!!": "y"},
@@ -257,19 +243,24 @@ def test_the_program_computes_what_scikit_learn_does(tmp_path, settings, texts):
         assert ours.probabilities(text) == pytest.approx(fitted.predict_proba([text])[0], abs=1e-9)
 
 
-def test_no_classifier_is_released_that_was_not_measured(project, rung, measure):
-    for ways in (None, "prompt,few_shot"):
-        if ways:
-            measure(ways)
-        done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
-        assert isinstance(done.exception, Refusal)
+def test_what_was_not_measured_is_not_released(project, rung, measure):
+    def refused(form):
+        return json.loads(rung("release", "--to", form, "--json"))["error"]
+
+    assert refused("classifier")
+    measure("prompt,few_shot")
+    assert "classifier" in refused("classifier")["message"]
     shutil.rmtree(project.evaluations)
     measure("prompt,classical")
+    for form in ("classifier", "prompt,classifier"):
+        lose(project.evaluations / "E-001", [ARMS[form.split(",")[0]]])
+        told = refused(form)
+        assert told["where"] == "evaluations/E-001/report.json" and LOST in told["message"]
+    lose(project.evaluations / "E-001", [])
     with (project.datasets / "v001" / "train.jsonl").open("a") as file:
         file.write(json.dumps(chat_row("more", "pin")) + "\n")
-    done = CliRunner().invoke(build_app(), ["release", "--to", "classifier"])
-    assert isinstance(done.exception, RungError)
-    assert "changed" in done.exception.message or "rows" in done.exception.message
+    told = refused("classifier")["message"]
+    assert "changed" in told or "rows" in told
     assert not list(project.releases.glob("L-*"))
 
 

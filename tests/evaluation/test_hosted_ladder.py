@@ -303,44 +303,37 @@ def test_a_model_without_a_price_is_named_before_the_first_call(hosted, service:
 
 @dataclass
 class Batches:
-    """Batches over a service; a batch ends after `looks` looks at it."""
+    """Batches over a service, one a file, with its name; a batch ends after `looks` looks at it."""
 
     service: Any
     looks: int = 0
-    sent: dict[str, list[Any]] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
+    sent: list[list[Any]] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
 
     def __call__(self, handler, request):
         method, path, _, body = request
         if path == "/v1/files":
-            self.sent["file"] = [json.loads(line) for line in re.findall(rb'^\{"custom_id.*$', body, re.MULTILINE)]
-            return 200, {"id": "file", "object": "file"}
-        if method == "POST" and path.endswith("/batches"):
-            name = f"batch_{len(self.seen)}"
-            self.sent[name], self.seen[name] = self.sent["file"], 0
-            return 200, self._state(name)
+            self.sent.append([json.loads(line) for line in re.findall(rb'^\{"custom_id.*$', body, re.MULTILINE)])
+            self.seen.append(0)
+            return 200, {"id": f"{len(self.sent) - 1}", "object": "file"}
         if path.endswith("/content"):
-            name = path.split("/")[-2]
-            return 200, "\n".join(map(json.dumps, self._results(name))), {"content-type": "application/x-jsonl"}
-        if "/batches/" in path:
-            return 200, self._state(path.split("/")[-1])
+            made = map(self._result, self.sent[int(path.split("/")[-2])])
+            return 200, "\n".join(map(json.dumps, made)), {"content-type": "application/x-jsonl"}
+        if "/batches" in path:
+            return 200, self._state(body["input_file_id"] if method == "POST" else path.split("/")[-1])
         return self.service(handler, request)
 
     def _state(self, name):
-        ended, n = self.seen[name] > self.looks, len(self.sent[name])
-        self.seen[name] += 1
+        ended, n = self.seen[int(name)] > self.looks, len(self.sent[int(name)])
+        self.seen[int(name)] += 1
         return {"id": name, "object": "batch", "status": "completed" if ended else "in_progress",
-                "endpoint": "/v1/chat/completions", "input_file_id": "file", "completion_window": "24h",
+                "endpoint": "/v1/chat/completions", "input_file_id": name, "completion_window": "24h",
                 "created_at": 1, "output_file_id": name if ended else None,
                 "request_counts": {"total": n, "completed": n * ended, "failed": 0}}  # fmt: skip
 
-    def _results(self, name):
-        found = []
-        for entry in self.sent[name]:
-            _, said = self.service(None, ("POST", "/v1/chat/completions", {}, entry["body"]))
-            result = {"response": {"status_code": 200, "body": said}, "error": None}
-            found.append({"custom_id": entry["custom_id"], **result})
-        return found
+    def _result(self, entry):
+        _, said = self.service(None, ("POST", "/v1/chat/completions", {}, entry["body"]))
+        return {"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": said}, "error": None}
 
 
 @pytest.fixture
@@ -352,7 +345,7 @@ def batches(priced, service: Service, loopback) -> Batches:
 
 def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(priced, service: Service, batches: Batches):
     made, _ = measured(priced, "base,prompt", "--batch")
-    in_batch = sum(map(len, (entries for name, entries in batches.sent.items() if name != "file")))
+    in_batch = sum(map(len, batches.sent))
     assert service.calls == service.answered and in_batch == service.calls - 1
     assert service.usd(0) / 2 < spent(priced) < service.usd(0) * 0.55
     again, _ = measured(priced, "base,prompt")
@@ -365,7 +358,7 @@ def test_stopped_while_it_waits_the_same_command_fetches_the_batch(priced, servi
     batches.looks = 10**6
     line = [sys.executable, "-m", "rung", "baseline", "--arms", "base", "--batch"]
     child = subprocess.Popen(line, cwd=priced.root, stderr=subprocess.PIPE, text=True)
-    while len(batches.seen) < 1 or next(iter(batches.seen.values())) < 2:
+    while not batches.seen or batches.seen[0] < 2:
         assert child.poll() is None
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
@@ -373,7 +366,7 @@ def test_stopped_while_it_waits_the_same_command_fetches_the_batch(priced, servi
     batches.looks = 0
     measured(priced, "base,prompt", "--batch")
     assert service.served and service.calls == service.answered
-    sent = [entry["custom_id"] for name, entries in batches.sent.items() if name != "file" for entry in entries]
+    sent = [entry["custom_id"] for entries in batches.sent for entry in entries]
     assert len(sent) == len(set(sent)), "nothing is sent twice"
 
 
@@ -404,9 +397,9 @@ def test_a_served_run_and_the_judge_are_asked_by_batches_too(project, loopback):
 
     def asked(*words):
         alone.clear()
-        batches.sent.clear()
+        before = len(batches.sent)
         rung(project, *words, code=0)
-        return [entry["body"]["model"] for name, found in batches.sent.items() if name != "file" for entry in found]
+        return [entry["body"]["model"] for entries in batches.sent[before:] for entry in entries]
 
     assert set(asked("baseline", "--arms", "base,prompt", "--batch")) == {"small"}
     assert set(asked("evaluate", "R-001", "--served", "clinic", "--batch")) == {"clinic"} and alone == ["clinic"]

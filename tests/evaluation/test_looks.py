@@ -27,11 +27,6 @@ from workspace.errors import Refusal
 from workspace.settings import load_settings
 
 
-@pytest.fixture
-def baseline(project, settings, model):
-    return ladder(project, settings, model, goal=0.9)
-
-
 def evaluate(project, settings, run):
     return evaluated(project, settings, run=run)[1]
 

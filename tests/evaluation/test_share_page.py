@@ -14,11 +14,6 @@ from rung.report.share_page import write_share_page
 
 
 @pytest.fixture
-def baseline(project, settings, model):
-    return ladder(project, settings, model, goal=0.9)[0]
-
-
-@pytest.fixture
 def verdict(project, settings, baseline):
     (project.root / "about-data.md").write_text("Rows came from ada@bank.example.\nCodes are public.\n")
     return evaluated(project, settings)[0]
@@ -31,7 +26,7 @@ def share(project):
 
 def test_a_baseline_is_shared_without_a_verdict(project, baseline):
     shared, page = share(project)
-    assert (shared.measurement, shared.verdict, shared.advice) == (baseline.name, None, None)
+    assert (shared.measurement, shared.verdict, shared.advice) == (baseline[0].name, None, None)
     assert len(shared.missing) == 3
     assert "scripted-1" in page and "Every arm" in page
 

@@ -22,20 +22,15 @@ from workspace.errors import Refusal
 from workspace.files import sha256_bytes
 
 
-@pytest.fixture
-def measured(project, settings, model):
-    return ladder(project, settings, model, goal=0.9)
-
-
-def test_a_tuned_model_that_is_always_right_ships(project, settings, measured):
+def test_a_tuned_model_that_is_always_right_ships(project, settings, baseline):
     folder, verdict = evaluated(project, settings, tuned := Scripted(perfect, name="scripted+R-001"))
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
-    assert verdict.tuned == 1.0 and verdict.baseline == measured[1].arms[1].score
+    assert verdict.tuned == 1.0 and verdict.baseline == baseline[1].arms[1].score
     assert "80%" in can_be_seen(verdict)
     assert {ask.turns[0]["content"] for ask in tuned.asked} == {"Topic."}
     chain = {**verdict.made_from}
-    assert chain["evaluations/E-001/report.json"] == hashes(project.root, measured[0] / "report.json").popitem()[1]
+    assert chain["evaluations/E-001/report.json"] == hashes(project.root, baseline[0] / "report.json").popitem()[1]
     assert all(hashes(project.root, project.root / name) == {name: digest} for name, digest in chain.items())
     assert newest_report(project, "run", run="R-001")[0] == folder
 
@@ -95,7 +90,7 @@ def test_an_arm_that_lost_its_replies_is_not_beaten(project, free, arms, share, 
     ],
 )
 def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
-    project, settings, model, measured, values, base, said
+    project, settings, model, baseline, values, base, said
 ):
     other = changed(settings, "model", **values)
     tuned = Scripted(perfect, name="scripted+R-001")
@@ -108,13 +103,13 @@ def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
     assert evaluated(project, other, tuned, "R-001", None, base=base)[1].baseline_report == "E-002"
 
 
-def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, measured):
+def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, baseline):
     for number, (prompt, first) in enumerate([("", "user"), (None, "user"), ("Do.", "system")]):
         evaluated(project, settings, tuned := Scripted(perfect, name=f"{number}"), f"R-{number}", prompt)
         assert {ask.turns[0]["role"] for ask in tuned.asked} == {first}
 
 
-def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_worse_parts(project, settings, measured):
+def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_worse_parts(project, settings, baseline):
     _, verdict = evaluated(project, settings, lambda ask: "pin")
     assert verdict.verdict in ("keep_prompt", "need_more_data")
     card = next(s for s in verdict.slices if s.name == "card")
@@ -122,14 +117,14 @@ def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_wo
     assert verdict.better + verdict.worse + verdict.same == verdict.n
 
 
-def test_without_a_baseline_on_these_very_items_by_this_metric_nothing_is_measured(project, settings, kit, measured):
-    baseline, tuned = require_baseline(project, settings), Scripted(perfect)
-    fewer = [outcome for outcome in baseline.outcomes["prompt"] if outcome.item > 1]
+def test_without_a_baseline_on_these_very_items_by_this_metric_nothing_is_measured(project, settings, kit, baseline):
+    found, tuned = require_baseline(project, settings), Scripted(perfect)
+    fewer = [outcome for outcome in found.outcomes["prompt"] if outcome.item > 1]
     with pytest.raises(Refusal, match="E-001"):
-        paired(baseline, Trained("tuned", fewer))
+        paired(found, Trained("tuned", fewer))
     with pytest.raises(Refusal):
         require_baseline(project, changed(settings, metric="token_f1"), "v001")
-    path = measured[0] / "outputs.jsonl"
+    path = baseline[0] / "outputs.jsonl"
     path.write_text(path.read_text().replace('"score":0.0', '"score":1.0', 1))
     with pytest.raises(Refusal, match=r"outputs\.jsonl|E-001"):
         evaluated(project, settings, tuned)
