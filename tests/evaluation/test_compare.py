@@ -45,11 +45,16 @@ def test_sign_flip_equals_all_sign_patterns_and_the_drawn_one_is_near():
         assert p_value(some) == pytest.approx(exact.pvalue, abs=off)
 
 
-def test_many_differences_agree_with_drawn_flips():
+def test_drawn_flips_agree_with_the_exact_ones():
+    """Those of the same sum are as extreme, and the flips that were seen count as drawn."""
     draw = random.Random(4)
     fewer = [draw.uniform(-0.5, 0.5) for _ in range(MANY_FLIPS - 1)]
     assert 0.1 < p_value(fewer) < 0.9, "where a wrong factor shows"
     assert p_value([*fewer, 1e-6]) == pytest.approx(p_value(fewer), abs=0.012)
+    for wins, losses in ((7, 3), (12, 8), (30, 20)):
+        wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
+        assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
+    assert p_value([0.5] * 40) == pytest.approx(1 / 20_001), "none as extreme was drawn"
 
 
 def test_no_gain_can_ship_on_three_items():
@@ -127,19 +132,9 @@ def test_the_gain_that_could_be_seen_stands_where_the_interval_leaves_the_margin
     assert estimate(around(gain, spread, units)).interval()[0] - unlucky == pytest.approx(margin, abs=1e-6)
 
 
-def test_drawn_flips_of_which_none_is_as_extreme_count_the_one_that_was_seen():
-    assert p_value([0.5] * 40) == pytest.approx(1 / 20_001)
-
-
 def test_differences_no_larger_than_rounding_are_none():
     assert p_value([TOLERANCE] * 9) == 1.0
     assert is_binary([TOLERANCE, 1.0]) and not is_binary([2 * TOLERANCE, 1.0])
-
-
-@pytest.mark.parametrize(("wins", "losses"), [(7, 3), (12, 8), (30, 20)])
-def test_flips_that_come_to_the_same_sum_count_as_extreme(wins, losses):
-    wanted = scipy.stats.binomtest(wins, wins + losses).pvalue
-    assert p_value([0.5] * wins + [-0.5] * losses) == pytest.approx(wanted, abs=0.012)
 
 
 def test_the_p_value_flips_whole_clusters_and_their_sums_stay_those_of_the_items():

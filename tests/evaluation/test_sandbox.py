@@ -1,5 +1,6 @@
 """Code of a model runs apart: honest programs pass, hostile ones reach nothing and leave nothing behind."""
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -173,22 +174,19 @@ def test_a_listening_server_hears_nothing(kind, tmp_path):
             server.listen()
         server.settimeout(1)
         heard = []
-        take = server.accept if how == socket.SOCK_STREAM else lambda: server.recv(9)
-        thread = threading.Thread(target=lambda: heard.append(_quiet(take)))
+
+        def listen():
+            with contextlib.suppress(TimeoutError):
+                heard.append(server.accept() if how == socket.SOCK_STREAM else server.recv(9))
+
+        thread = threading.Thread(target=listen)
         thread.start()
         to = server.getsockname()
         to = to.decode() if isinstance(to, bytes) else to
         code = f"import socket\ns = socket.socket({int(family)}, {int(how)})\ns.connect({to!r})\ns.send(b'x')"
         ran = run_code(code, "", PATIENT)
         thread.join()
-    assert heard == [None] and (not ran.passed or kind == "udp"), "datagrams of a network of its own reach nobody"
-
-
-def _quiet(take):
-    try:
-        return take()
-    except TimeoutError:
-        return None
+    assert not heard and (not ran.passed or kind == "udp"), "datagrams of a network of its own reach nobody"
 
 
 def test_nothing_runs_where_it_cannot_run_apart(tmp_path):

@@ -60,14 +60,6 @@ def test_each_bound_is_met_or_missed_by_more_than_rounding(low, difference, high
     assert rule_on({"a": rival}, "a", ShipRule()) == ruled
 
 
-def test_several_arms_need_a_chosen_one_and_a_misspelt_name_is_guessed():
-    given = scores(rows(5, 1, 4, arms={"few_shot": 0, "prompt": 1}))
-    with pytest.raises(RungError):
-        rule(given)
-    with pytest.raises(RungError, match='"few_shot"'):
-        rule(given, VerdictEvidence(chosen="fewshot"))
-
-
 def test_every_fault_of_a_file_at_once_with_its_line():
     lines = [
         '{"id": 1, "baseline": 1, "tuned": 0}',
@@ -142,7 +134,8 @@ def test_the_ruling_at_twice_the_margin_is_said_where_the_margin_is_the_usual_on
     assert at_ten(wide) not in lines(wide)
 
 
-def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
+def test_another_arm_that_is_ahead_is_named():
+    """More items would not settle it, and beyond the margin it leaves a judgement."""
     made = [{"id": n, "baseline": {"few": min(n % 4, 1), "classical": 1}, "tuned": int(n % 9 > 1)} for n in range(80)]
     found = rule(scores(made), VerdictEvidence(chosen="few"))
     assert found.verdict == "need_more_data" and found.items_to_settle
@@ -150,14 +143,14 @@ def test_more_items_are_not_asked_for_where_another_arm_is_ahead():
     assert "advise" in after_verdict(found).command
     assert "import" in after_verdict(rule(scores(rows(16, 9, 55)))).command
     assert worth(rule(scores(rows(60, 5, 235)))).startswith("183 ") and not worth(found)[0].isdigit()
-
-
-def test_a_judgement_that_another_arm_makes_names_it():
     items = [{"id": n, "baseline": {"few": int(n > 39), "prompt": int(n > 7)}, "tuned": 1} for n in range(100)]
     found = rule(scores(items), VerdictEvidence(chosen="few"))
     assert found.verdict == "judgement" and found.low > found.margin
     assert "prompt (+8.0)" in sentences(found)[1]
     assert "prompt" not in sentences(rule(scores(rows(8, 0, 92))))[1]
+    for chosen, told in ((None, "few"), ("promt", '"prompt"')):
+        with pytest.raises(RungError, match=told):
+            rule(scores(items), VerdictEvidence(chosen=chosen))
 
 
 def test_the_gain_that_could_be_seen_goes_by_counts_only_where_scores_are_counts():
