@@ -186,23 +186,20 @@ class Paid(Scripted):
             yield number, Reply("card", 3, 1, 0.1, "end", self.usd)
 
 
-def test_a_budget_stops_before_it_is_passed_and_a_larger_one_goes_on(project, free):
+def test_a_budget_stops_before_it_is_passed_or_at_once_where_no_price_is_known_and_a_larger_one_goes_on(project, free):
     paid = Paid(["card"], name="paid")
     with pytest.raises(RungError, match=r"\$0.20 of \$0.20"):
         ladder(project, free, paid, "base", budget_usd=0.2)
     assert len(paid.asked) == 20 and not list(project.evaluations.glob("*/report.json"))
     _, report = ladder(project, free, paid, "base", budget_usd=0.5)
     assert len(paid.asked) == 48 and report.arms[0].cost_usd == pytest.approx(0.36)
-
-
-def test_a_budget_that_cannot_be_kept_because_no_price_is_known_stops_at_once(project, free):
-    model = Paid(["card"], name="no price")
-    model.usd = None
+    unpriced = Paid(["card"], name="no price")
+    unpriced.usd = None
     with pytest.raises(RungError, match="--budget-usd"):
-        ladder(project, free, model, "base", budget_usd=0.2)
-    assert 0 < len(model.asked) <= 12
-    _, report = ladder(project, free, model, "base")
-    assert report.arms[0].cost_usd is None and len(model.asked) == 48
+        ladder(project, free, unpriced, "base", budget_usd=0.2)
+    assert 0 < len(unpriced.asked) <= 12
+    _, report = ladder(project, free, unpriced, "base")
+    assert report.arms[0].cost_usd is None and len(unpriced.asked) == 48
 
 
 def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():

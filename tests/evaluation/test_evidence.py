@@ -10,7 +10,7 @@ from bank import arm_result
 from scipy.stats import false_discovery_control
 
 from evaluation.measurement_report import ItemOutcome
-from evaluation.verdict.evidence import Call, facets_of, holm, price_of, secondary_tests, slices
+from evaluation.verdict.evidence import facets_of, holm, price_of, secondary_tests, slices
 from rung.text.verdict_text import break_even, call_words, price_rows
 from workspace.shipped_rules import rule_file
 
@@ -62,15 +62,7 @@ def test_a_rows_own_topic_makes_parts_and_a_key_with_a_name_a_row_does_not(proje
     assert not [s for s in by_ticket if s.kind == "topic"]
 
 
-def test_secondary_metrics_are_paired_corrected_together_and_leave_the_primary_out():
-    tuned, rival = outcomes("tuned", lambda i: True), outcomes("prompt", lambda i: i > 20, wrong="I cannot help.")
-    found = {row.name: row for row in secondary_tests([tuned], rival, "token_f1")}
-    assert "token F1" not in found and found["refusals"].difference == -0.5
-    assert found["refusals"].p_holm >= found["refusals"].p_value
-    assert found["cut at the limit"].p_holm == 1.0
-
-
-def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
+def test_secondary_metrics_are_corrected_together_and_items_of_one_group_count_together_there_and_in_parts():
     tuned, rival = outcomes("tuned", lambda i: True), outcomes("prompt", lambda i: i > 20, wrong="I cannot help.")
     facets = {"source": {i: "old.csv" if i <= 20 else "new.csv" for i in range(1, 41)}}
     groups = [f"customer {i // 5}" for i in range(40)]
@@ -80,11 +72,12 @@ def test_items_of_one_group_count_together_in_parts_and_secondary_metrics():
     assert together[1].low < alone[1].low and together[1].p_value == 0.125
     single = [str(i) for i in range(40)]
     assert slices(tuned, rival, by_class=False, facets=facets, clusters=single) == alone
-    refusals = [
-        next(row for row in secondary_tests([tuned], rival, "token_f1", named) if row.name == "refusals")
-        for named in (None, groups)
-    ]
-    assert refusals[0].difference == refusals[1].difference and refusals[1].p_value > refusals[0].p_value
+    items, grouped = (
+        {row.name: row for row in secondary_tests([tuned], rival, "token_f1", named)} for named in (None, groups)
+    )
+    assert "token F1" not in items and items["cut at the limit"].p_holm == 1.0, "the primary one is left out"
+    assert items["refusals"].difference == grouped["refusals"].difference == -0.5
+    assert items["refusals"].p_holm >= items["refusals"].p_value < grouped["refusals"].p_value
     losing = slices(rival, tuned, by_class=False, facets=facets, clusters=groups)
     assert losing[0].difference == -1.0 and not losing[0].worse
     assert slices(rival, tuned, by_class=False, facets=facets)[0].worse
@@ -96,10 +89,12 @@ def arm(name, read, written, cost=0.0, **known):
 
 
 def test_what_is_missing_is_named_and_nothing_is_invented(project, settings):
-    price = price_of(project, settings, "R-001", arm("prompt", 400, 5), arm("tuned", 30, 5))
+    price = price_of(project, settings, "R-001", arm("prompt", 400, 5, 0.0012), arm("tuned", 30, 5))
     assert (price.review_hours, price.training_seconds, price.break_even_calls) == (None, None, None)
     assert any("incumbent_model" in each for each in price.unknown) and price.upkeep_usd_per_month
     assert (price.prompted.tokens_in, price.tuned.tokens_in) == (400, 30)
+    words = call_words(price.prompted)
+    assert all(figure in words for figure in ("400 tokens", "5 out", "0.2 s", "$0.00012"))
     assert break_even(price).startswith("unknown ") and dict(price_rows(price))["review"].startswith("unknown ")
 
 
@@ -115,11 +110,6 @@ def test_break_even_follows_the_measured_tokens(project, settings):
     day = 24 * rent["per_hour"] + long.upkeep_usd_per_month / (365.25 / 12)
     assert long.break_even_calls == pytest.approx(day / call, rel=0.01)
     assert "gpt-6-luna" in break_even(long)
-
-
-def test_a_call_in_words():
-    words = call_words(Call(arm="prompt", tokens_in=400.4, tokens_out=5, seconds=0.2, usd=0.00012))
-    assert all(figure in words for figure in ("400 tokens", "5 out", "0.2 s", "$0.00012"))
 
 
 def test_what_a_cache_has_makes_the_prompt_cheaper_and_break_even_later(project, settings):

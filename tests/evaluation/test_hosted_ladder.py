@@ -14,7 +14,7 @@ from typing import Any
 
 import in_shell
 import pytest
-from bank import LABELS, PLACES, perfect, reply, right
+from bank import LABELS, PLACES, on_server, perfect, reply, right
 from forks import REAL
 from hosted_replies import completion
 from hosted_service import PRICES, Service
@@ -34,18 +34,14 @@ def service(loopback) -> Service:
     return made
 
 
+EVALUATION = 'closed_set = "on"\nfew_shot = 3'
+
+
 @pytest.fixture
 def hosted(project, loopback):
     """The project with its arms on the service."""
-    settings(project, loopback)
+    on_server(project, loopback.url, EVALUATION, "small")
     return project
-
-
-def settings(project, loopback, model="", closed="on"):
-    project.settings_file.write_text(
-        f'[model]\nprovider = "openai"\nbase = "small"\nbase_url = "{loopback.url}/v1"\n{model}\n'
-        f'[evaluation]\nclosed_set = "{closed}"\nfew_shot = 3\n'
-    )
 
 
 def rung(project, *words, **variables) -> subprocess.CompletedProcess[str]:
@@ -100,32 +96,27 @@ def test_parameters_that_the_model_refuses_are_left_out_by_all_workers(hosted, s
     assert service.calls - service.answered <= 4 * len(service.rejects), "one refusal a worker at most"
 
 
-def test_a_parameter_that_a_person_asked_for_is_not_left_out(hosted, service: Service, loopback):
-    settings(hosted, loopback, "parameters = { top_k = 3 }")
+def test_free_parameters_are_sent_tell_answers_apart_and_are_not_left_out(hosted, service: Service, loopback):
+    on_server(hosted, loopback.url, EVALUATION, "small", "parameters = { top_k = 3 }\n")
     service.rejects = ("top_k",)
     assert "top_k" in rung(hosted, "baseline", "--arms", "base", code=2).stderr
-
-
-def test_free_parameters_are_sent_and_tell_answers_apart(hosted, service: Service, loopback):
+    on_server(hosted, loopback.url, EVALUATION, "small")
     measured(hosted)
     before = service.answered
-    settings(hosted, loopback, 'parameters = { top_p = 0.9, reasoning_effort = "low" }')
+    on_server(hosted, loopback.url, EVALUATION, "small", 'parameters = { top_p = 0.9, reasoning_effort = "low" }\n')
     measured(hosted)
     assert service.answered == 2 * before
     assert (loopback.requests[-1][3]["top_p"], loopback.requests[-1][3]["reasoning_effort"]) == (0.9, "low")
 
 
-def test_an_item_that_is_always_refused_counts_as_a_failure(hosted, service: Service):
+def test_an_item_that_is_always_refused_counts_as_a_failure_and_all_items_end_the_command(hosted, service: Service):
+    service.filtered = lambda question: True
+    assert "filtered" in rung(hosted, "baseline", "--arms", "base", code=2).stderr and service.calls < 20
     service.filtered = lambda question: question.endswith(f"{PLACES[5]} today") and question.startswith("card")
     report, outcomes = measured(hosted)
     (lost,) = [o for o in outcomes if o["split"] == "test" and o["stopped"] == "refused"]
     assert lost["score"] == 0.0 and "filtered" in lost["why"]
     assert report["arms"][0]["failures"] == 1 and not report["arms"][0]["unmeasured"]
-
-
-def test_a_service_that_refuses_all_items_ends_the_command(hosted, service: Service):
-    service.filtered = lambda question: True
-    assert "filtered" in rung(hosted, "baseline", "--arms", "base", code=2).stderr and service.calls < 20
 
 
 @pytest.mark.parametrize(
@@ -203,12 +194,11 @@ def test_the_plan_counts_a_judges_verdicts(priced, service: Service, loopback, c
             service.tokens[2] += 1
         return status, body
 
-    settings(priced, loopback, closed=closed)
     loopback.script[:] = [answers]
     (priced.root / "judge.md").write_text("The answer names the team.\n")
-    with priced.settings_file.open("a") as file:
-        file.write('metric = "judge"\n')
-        file.write(f'[judge]\nprovider = "openai"\nbase = "judge"\nbase_url = "{loopback.url}/v1"\n')
+    grader = f'[judge]\nprovider = "openai"\nbase = "judge"\nbase_url = "{loopback.url}/v1"\n'
+    evaluation = f'closed_set = "{closed}"\nfew_shot = 3\nmetric = "judge"\n{grader}'
+    on_server(priced, loopback.url, evaluation, "small")
     with (priced.root / "rules" / "prices.toml").open("a") as file:
         file.write(PRICES.replace("small", "judge"))
     before = {path: path.stat().st_mtime_ns for path in priced.root.rglob("*")}

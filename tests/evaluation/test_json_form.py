@@ -61,7 +61,7 @@ def test_a_model_that_talks_is_judged_by_its_better_form(measured):
     assert shapes[0] == {"type": "object", "required": ["topic", "place"]}
 
 
-def test_the_shape_is_the_named_schema_or_what_all_known_answers_are(tmp_path):
+def test_the_shape_is_the_named_schema_or_what_all_answers_are_and_hosted_models_are_held_only_to_strict_ones(tmp_path):
     (tmp_path / "shape.json").write_text(json.dumps(SCHEMA))
     assert json_shape("json_schema:shape.json", tmp_path, []) == SCHEMA
     objects = json_shape("json_fields", tmp_path, ['{"a": 1, "b": 2}', '{"b": 3}'])
@@ -73,9 +73,6 @@ def test_the_shape_is_the_named_schema_or_what_all_known_answers_are(tmp_path):
         (tmp_path / "shape.json").write_text(text)
         assert json_shape("json_schema:shape.json", tmp_path, []) == shape
         assert not is_strict(shape)
-
-
-def test_hosted_models_are_held_only_to_schemas_that_they_take(tmp_path):
     assert is_strict(SCHEMA)
     assert not is_strict({"type": "object", "required": ["a"]})
     inner = {**SCHEMA, "properties": {**SCHEMA["properties"], "more": {"type": "object"}}}

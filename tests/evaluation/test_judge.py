@@ -89,22 +89,18 @@ def test_a_sheet_mixes_arms_and_names_none_and_equal_outputs_are_asked_once(sitt
     assert len(failed.value.problems) == 3
 
 
-def test_without_labels_it_is_ignored_with_the_reason_and_decides_nothing(sitting, tmp_path):
+def test_without_labels_it_is_ignored_with_the_reason_and_what_an_older_rung_wrote_opens(many, sitting, tmp_path):
     report = judged(sitting, Scripted(right, name="judge-1"), tmp_path)
     verdict = with_judge(sitting.verdict, report)
     assert not report.used and "yes 0, no 0" in report.why and not report.decides
     assert verdict.verdict == sitting.verdict.verdict and verdict.judge == report
     assert report.arms[0].raw == 1.0 and report.arms[0].corrected is None
-
-
-def test_what_an_older_rung_wrote_opens(many, sitting, tmp_path):
-    ruled = with_judge(sitting.verdict, judged(sitting, Scripted(right, name="judge-1"), tmp_path))
-    old = ruled.model_dump(mode="json")
+    old = verdict.model_dump(mode="json")
     old["judge"] |= {"kind": "pairs", "flipped": None, "longer": 0.5}
     (sitting.folder.parent / "verdict.json").write_text(json.dumps(old))
     shown = rung("verdict", "--json", cwd=many.root)
     assert json.loads(shown.stdout)["judge"]["kind"] == "pairs", shown.stderr
-    assert rung("verdict", cwd=many.root).returncode == 0
+    rung("verdict", cwd=many.root, code=0)
 
 
 def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free, model, tmp_path):

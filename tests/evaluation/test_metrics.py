@@ -77,7 +77,7 @@ def test_token_f1_by_the_squad_definition():
     assert token_f1("", "x") == 0.0
 
 
-def test_matches():
+def test_matches_labels_and_refusals():
     assert exact_match(" E10.42\n", "E10.42") == 1.0
     assert exact_match("e10.42", "E10.42") == 0.0
     assert normalised_match('"Eye both".', "eye  both") == 1.0
@@ -85,6 +85,7 @@ def test_matches():
     assert normalised_match("-1", "1") == 0.0
     assert normalised_match("cafe\u0301", "café") == 1.0
     assert label("\n Card lost. \nBecause") == "card lost"
+    assert refuses("I'm sorry, but I can't help with that.") and refuses("", "refused") and not refuses("E10 eye both")
 
 
 @pytest.mark.parametrize(
@@ -138,10 +139,6 @@ def test_names_are_checked():
             item_metric(name)
     for name in ITEM_METRICS.keys() - {"regex", "json_schema", "judge"}:
         assert 0.0 <= item_metric(name).score("a b", "a c") <= 1.0
-
-
-def test_refusals():
-    assert refuses("I'm sorry, but I can't help with that.") and refuses("", "refused") and not refuses("E10 eye both")
 
 
 class Coin:

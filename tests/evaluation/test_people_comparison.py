@@ -68,7 +68,7 @@ def likes(word):
     return lambda row: "a" if row["a"].startswith(word) else "b" if row["b"].startswith(word) else "tie"
 
 
-def test_preferences_are_counted_against_each_rival_with_ties_and_agreement(made, tmp_path):
+def test_preferences_are_counted_against_each_rival_with_ties_and_agreement_and_by_groups(made, tmp_path):
     half = fill(tmp_path / "s", made, lambda row: "TIE" if row["id"] % 2 else likes("tuned")(row))
     answers = {"priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made), "sam": read_answers(half, made)}
     base, prompt = sorted(preferences(made, answers), key=lambda p: p.rival)
@@ -79,15 +79,11 @@ def test_preferences_are_counted_against_each_rival_with_ties_and_agreement(made
     alone = preferences(made, {"sam": read_answers(fill(tmp_path / "t", made, likes("base")), made)})
     against = {p.rival: p for p in alone}
     assert against["base"].difference < -0.5 and against["prompt"].difference == 0 and against["base"].alpha is None
-
-
-def test_preferences_on_items_of_one_group_count_together(made, tmp_path):
-    answers = {"priya": read_answers(fill(tmp_path / "p", made, likes("tuned")), made)}
-    alone, together, single = (
-        {p.rival: p for p in preferences(made, answers, groups)}["base"]
+    items, grouped, single = (
+        {p.rival: p for p in preferences(made, {"priya": answers["priya"]}, groups)}["base"]
         for groups in (None, {i: str(i % 12) for i in range(1, 121)}, {i: str(i) for i in range(1, 121)})
     )
-    assert single == alone and together.difference == alone.difference and together.low < alone.low
+    assert single == items and grouped.difference == items.difference and grouped.low < items.low
 
 
 def test_every_fault_of_a_sheet_is_said(made, tmp_path):

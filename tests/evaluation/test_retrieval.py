@@ -56,11 +56,14 @@ def test_validation_prefers_meaning_where_the_words_differ(renamed, settings, mo
     assert {tried.settings.get("search") for tried in tries} == {None, "embeddings (topics)"}
 
 
-def test_the_nearest_come_first_ties_in_order():
+def test_the_nearest_and_the_rare_words_come_first_ties_in_order_and_what_shares_none_is_left_out():
     texts = ["my card", "the money", "new plastic"]
     index = NearestByMeaning(Meanings(Topics()), (1, 2, 3), texts)
     assert index.search("plastic gone", 2) == [1, 3]
     assert NearestByMeaning(Meanings(Topics()), [], []).search("plastic gone", 2) == []
+    chunks = [Passage(f"a:{n}", "a", text) for n, text in enumerate(["the pin is wrong", "the card is lost", "none"])]
+    assert [chunk.id for chunk in Bm25(chunks).search("lost the pin card", 2)] == ["a:1", "a:0"]
+    assert Bm25(chunks).search("zebra", 2) == []
 
 
 @pytest.mark.slow
@@ -79,12 +82,6 @@ chunks = [Passage(f"d:{k}", "d", "".join(each)) for k, each in enumerate(names)]
 query = " ".join(word.split()[0] for each in names for word in each)
 print([chunk.id for chunk in Bm25(chunks).search(query, 12)])
 """
-
-
-def test_bm25_finds_the_rare_word_first_and_what_shares_none_is_left_out():
-    chunks = [Passage(f"a:{n}", "a", text) for n, text in enumerate(["the pin is wrong", "the card is lost", "none"])]
-    assert [chunk.id for chunk in Bm25(chunks).search("lost the pin card", 2)] == ["a:1", "a:0"]
-    assert Bm25(chunks).search("zebra", 2) == []
 
 
 def found(seed):

@@ -34,11 +34,11 @@ def stored(project, kit):
     rulings = [(name, Ruling("approve")) for name in (*ids[2:], *made)] + [(ids[0], Ruling("reject", reason="no"))]
     decide_all(desk, "dana", rulings, kind="person")
     desk.store.close()
-    return project, settings, ids, pool, leak
+    return project, settings, pool, leak
 
 
 def test_only_reviewed_imported_rows_that_leak_nothing(stored):
-    project, settings, _ids, pool, leak = stored
+    project, settings, pool, leak = stored
     rows = rows_for(project, settings, project.datasets / "v001", load_split(project.datasets / "v001", "test"))
     used = {row.question for row in (*rows.validation, *rows.examples)}
     assert used == {row.question for row in pool[2:]}
@@ -47,26 +47,15 @@ def test_only_reviewed_imported_rows_that_leak_nothing(stored):
     assert leak.question not in used and "moon" not in " ".join(used)
 
 
-def test_choosing_rows_are_pinned_to_validation_and_stay_so(stored, model):
-    project, settings, _ids, _pool, _leak = stored
+def test_choosing_rows_are_pinned_to_validation_and_what_was_measured_becomes_answers(stored, model):
+    project, settings, *_ = stored
+    project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompting = "works"\nexamples = 9999\n')
     bench = open_bench(project, settings, model)
-    run_baseline(bench, arms_named(["base", "prompt", "few_shot"]))
+    _, report = run_baseline(bench, arms_named(list(ARMS)), Aim(goal=0.9))
     with open_store(project, settings) as store:
         marked = {row.id for row in store.rows(role="pool") if row.mark == "validation"}
         changes = len(store.changes())
     assert marked == set(bench.rows.validation_ids) and len(marked) > 3
-    again = open_bench(project, settings, model)
-    assert set(again.rows.validation_ids) == marked
-    run_baseline(again, arms_named(["base"]))
-    with open_store(project, settings) as store:
-        assert len(store.changes()) == changes
-
-
-def test_what_was_measured_becomes_answers_and_the_advice_is_worked_out_again(stored, model):
-    project, settings, _ids, _pool, _leak = stored
-    project.answers_file.write_text('task = "classification"\ngoal_score = 0.9\nprompting = "works"\nexamples = 9999\n')
-    bench = open_bench(project, settings, model)
-    _, report = run_baseline(bench, arms_named(list(ARMS)), Aim(goal=0.9))
     decision = take_over(project, settings, bench, report)
     answers = load_answers(project.answers_file)
     assert answers.prompting == "weak_effort" and answers.answered["prompting"]["from"] == "measured"
@@ -76,3 +65,8 @@ def test_what_was_measured_becomes_answers_and_the_advice_is_worked_out_again(st
     assert (answers.examples, answers.reviewed_examples) == (25, 24)
     assert (answers.classes, answers.test_set) == (3, True)
     assert project.decision_file.exists() and decision.next_step in ("prompt", "few_shot", "rag")
+    again = open_bench(project, settings, model)
+    assert set(again.rows.validation_ids) == marked
+    run_baseline(again, arms_named(["base"]))
+    with open_store(project, settings) as store:
+        assert len(store.changes()) == changes

@@ -140,24 +140,20 @@ def test_it_is_refused_where_there_is_no_such_server(measured, loopback, server)
     assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
-def test_it_is_refused_where_the_server_does_not_list_the_name_or_says_it_stands_on_another(measured, server):
+def test_it_is_refused_where_the_server_lists_no_such_name_or_nothing_or_says_it_stands_on_another(
+    measured, server, loopback
+):
     asked = len(server.asked)
     assert refused(rung(measured, "evaluate", "--served", "clinik"), "tiny, clinic", "clinik=FOLDER")
     server.names |= {"large": None, "clinic": "large"}
     assert refused(rung(measured, "evaluate", "--served", "clinic"), "clinic", "large", "tiny")
     server.names = {}
     assert refused(rung(measured, "evaluate", "--served", "clinic"), "clinic")
-    assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))
-
-
-def test_a_server_that_lists_nothing_or_is_gone_is_told_as_that(measured, loopback):
-    whole = loopback.script[0]
     answers = [(404, {"error": "no such page"}), (200, {"object": "list", "data": "none"}), (401, {"error": "who?"})]
     for answer in answers:
         loopback.script[:] = [answer]
         assert rung(measured, "evaluate", "--served", "clinic").returncode in (1, 2)
-    loopback.script[:] = [whole]
-    rung(measured, "evaluate", "--served", "clinic", code=0)
+    assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
 def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, loopback):
@@ -210,8 +206,11 @@ def given(project, rows, *more):
     return rung(project, "evaluate", "R-001", "--outputs", "answers.jsonl", "--json", *more)
 
 
-def test_answers_of_a_file_are_scored_paired_and_counted_as_a_look(measured, server):
+def test_answers_of_a_file_are_scored_paired_and_counted_as_a_look_without_what_needs_a_model(measured, server):
     wrong = [{"item": n, "output": "no idea"} for n in (1, 2)]
+    for option in ("--rag", "--forgetting", "--label-scoring"):
+        assert given(measured, answers(measured), option).returncode == 2
+    rung(measured, "evaluate", "--outputs", "nothing.jsonl", code=2)
     done = given(measured, [*wrong, *answers(measured)[2:]])
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
@@ -240,9 +239,3 @@ def test_a_file_that_does_not_answer_each_item_once_is_refused(measured, spoil, 
     done = given(measured, spoil(answers(measured)))
     assert done.returncode == 2 and said in done.stdout, done.stdout
     assert sorted(measured.evaluations.iterdir()) == evaluations
-
-
-def test_what_needs_a_model_does_not_go_with_answers_of_a_file(measured):
-    for option in ("--rag", "--forgetting", "--label-scoring"):
-        assert given(measured, answers(measured), option).returncode == 2
-    assert rung(measured, "evaluate", "--outputs", "nothing.jsonl").returncode == 2

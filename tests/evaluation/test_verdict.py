@@ -114,13 +114,17 @@ def test_the_command_and_its_exit_codes(tmp_path):
     assert [(arm["arm"], arm["chosen"]) for arm in chosen["arms"]] == [("a", True), ("b", False)]
 
 
-def test_the_words_name_the_figures_and_counts_only_scores_of_0_and_1():
+def test_the_words_name_the_figures_and_only_scores_of_0_and_1_are_counts():
     text = "\n".join(lines(rule(scores(rows(16, 9, 55)))))
     assert {"+8.8", "16", "9", "55"} <= set(text.split())
     assert "295 of 300" in "\n".join(lines(rule(scores(rows(60, 5, 235)))))
+    counted = rule(scores(rows(12, 5, 63))).minimum_detectable
+    assert counted == minimum_detectable(80, 0.0, 0.05, discordant=(12 + 5 + 1) / (80 + 2))
     half = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
-    graded = "\n".join(lines(rule(scores(half))))
-    assert "50.0%" in graded and "15 of 30" not in graded
+    graded = rule(scores(half))
+    text = "\n".join(lines(graded))
+    assert "50.0%" in text and "15 of 30" not in text
+    assert graded.minimum_detectable == pytest.approx(minimum_detectable(30, 0.1, 0.05))
 
 
 @pytest.mark.parametrize(
@@ -153,17 +157,6 @@ def test_another_arm_that_is_ahead_is_named():
             rule(scores(items), VerdictEvidence(chosen=chosen))
 
 
-def test_the_gain_that_could_be_seen_goes_by_counts_only_where_scores_are_counts():
-    def could(made):
-        return rule(scores(made)).minimum_detectable
-
-    counted = rows(12, 5, 63)
-    differ = (12 + 5 + 1) / (80 + 2)
-    assert could(counted) == minimum_detectable(80, 0.0, 0.05, discordant=differ)
-    graded = [{"id": n, "baseline": 0.5, "tuned": 0.5 if n % 2 else 0.7} for n in range(30)]
-    assert could(graded) == pytest.approx(minimum_detectable(30, 0.1, 0.05))
-
-
 def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_test():
     """Seen in a demo: 8.3 points better than "the best prompt", and 16.7 worse than another prompt."""
 
@@ -180,13 +173,6 @@ def test_the_chosen_prompt_is_the_best_only_where_no_other_did_better_on_the_tes
 def test_only_a_judgement_is_for_a_person_to_accept(counts):
     made = rule(scores(rows(*counts)))
     assert (accepted(made, "dana", "worth it").accepted is None) is (made.verdict != "judgement")
-
-
-def test_other_keys_of_a_score_file_are_named():
-    given = read_scores(
-        "s.jsonl", b'{"id": 1, "baseline": 0, "tuned": 1, "group": "a"}\n{"id": 2, "baseline": 0, "tuned": 1}'
-    )
-    assert given.unread == ("group",) and given.clusters is None
 
 
 def clipped(value):
@@ -297,10 +283,12 @@ def test_every_shape_of_file_is_ruled_on_as_the_contract_says():
     assert seen == {"ship", "keep_prompt", "judgement", "need_more_data"}
 
 
-def test_a_cluster_is_one_however_a_program_writes_its_number_and_an_item_without_one_stands_for_itself():
+def test_a_cluster_is_one_however_it_is_written_an_item_without_one_stands_for_itself_and_other_keys_are_named():
     written = rows(36, 0, 0, cluster=lambda n: (n // 3, str(n // 3), n // 3 * 1.0)[n % 3])
     some = rows(16, 0, 0, cluster=lambda n: "x" if n < 6 else None)
     assert (rule(scores(written)).clusters, rule(scores(some)).clusters) == (12, 11)
+    others = scores([*rows(1, 0, 0, group=lambda n: "a"), {"id": 2, "baseline": 0, "tuned": 1}])
+    assert others.unread == ("group",) and others.clusters is None
 
 
 def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():

@@ -115,9 +115,9 @@ def project_in(root):
     return made
 
 
-def on_server(project, url, evaluation, base="tiny"):
+def on_server(project, url, evaluation, base="tiny", more=""):
     """Settings by which the project's model is one behind the server at this address."""
-    model = f'[model]\nprovider = "openai"\nbase = "{base}"\nbase_url = "{url}/v1"\n'
+    model = f'[model]\nprovider = "openai"\nbase = "{base}"\nbase_url = "{url}/v1"\n{more}'
     project.settings_file.write_text(f"{model}[evaluation]\n{evaluation}\n")
 
 
