@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,23 +86,12 @@ def test_a_measurement_sets_a_said_answer_aside_that_it_contradicts(tmp_path: Pa
 SAID = {"task": "extraction", "prompting": "partial", "failure": "breaks_rules", "breadth": "narrow", "privacy": "none"}
 
 
-def test_of_two_programs_that_answer_at_once_neither_writes_over_the_other(tmp_path: Path) -> None:
+def test_of_programs_that_answer_at_once_none_writes_over_another(tmp_path: Path) -> None:
     path = tmp_path / "answers.toml"
-    begin = threading.Barrier(len(SAID) + 1)
-
-    def say(key: str, value: object) -> None:
-        begin.wait()
-        record_said(path, {key: value}, key)
-
-    def measure() -> None:
-        begin.wait()
-        record_measured(path, {"examples": 500}, "rung data import")
-
-    threads = [threading.Thread(target=say, args=each) for each in SAID.items()] + [threading.Thread(target=measure)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(SAID) + 1) as pool:
+        for key, value in SAID.items():
+            pool.submit(record_said, path, {key: value}, key)
+        pool.submit(record_measured, path, {"examples": 500}, "rung data import")
     answers = load_answers(path)
     assert answers.known() == {**SAID, "examples": 500}
     assert {key: note["by"] for key, note in answers.answered.items() if key in SAID} == {key: key for key in SAID}

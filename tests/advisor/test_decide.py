@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from advisor.answer_file import from_table, parse_answers
 from advisor.answers import FACTS, SILENT, UNASKED, Answers, consistent
-from advisor.decide import decide, verdict_of
+from advisor.counterfactual import Flip
+from advisor.decide import decide, open_questions, ordered, verdict_of
 from advisor.decision import BreakEven, Decision
 from advisor.rulebook import OPTIONS
 from advisor.rulefiles import load_rulebook
@@ -69,8 +70,8 @@ def test_what_the_json_says_would_change_it_is_true_and_nothing_is_left_out(tabl
         for other in ({**table, key: value} for value in choices(key)):
             if consistent(other) and (found := verdict_of(BOOK, from_table(other)).outcome) != now:
                 assert (key, *found) in told
-    open_questions = set(shown["open_questions"])
-    assert {key for key, *_ in told if key not in table} == open_questions and not open_questions & UNASKED
+    asked = set(shown["open_questions"])
+    assert {key for key, *_ in told if key not in table} == asked and not asked & UNASKED
     assert shown["provisional"] is bool(shown["open_questions"])
 
 
@@ -180,3 +181,30 @@ def test_the_lines_in_the_docs_run(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(block, "docs/advice.md", "exec"), {})
     assert capsys.readouterr().out.startswith("few_shot few_shot [")
     assert decide_by_name(Answers(task="classification", prompting="works"), as_of=DAY).action.name == "keep"
+
+
+def test_open_questions_stand_in_the_order_of_what_they_can_move() -> None:
+    prompt, rag, tune = ("prompt", "prompt"), ("prompt", "rag"), ("fine_tune", "fine_tune")
+    flips = [
+        Flip("given", "a", "b", tune),
+        Flip("one", None, "a", rag),
+        Flip("two answers", None, "a", rag),
+        Flip("two answers", None, "b", rag),
+        Flip("two outcomes", None, "a", rag),
+        Flip("two outcomes", None, "b", prompt),
+        Flip("two steps", None, "a", prompt),
+        Flip("two steps", None, "b", tune),
+    ]
+    assert open_questions(flips) == ["two steps", "two outcomes", "two answers", "one"]
+    verdict = verdict_of(BOOK, Answers())
+    moves = ("rag", "rag")
+    assert verdict.next_step == "prompt"
+    told = [Flip("u", None, 1, prompt), Flip("v", None, 1, moves), Flip("g", 0, 1, prompt), Flip("h", 0, 1, moves)]
+    assert [flip.key for flip in ordered(told, verdict)] == ["h", "g", "v", "u"]
+
+
+def test_the_experiment_settles_the_first_open_question_that_one_can() -> None:
+    decision = decide(BOOK, Answers(task="extraction", prompting="weak_effort"), DAY)
+    settled = [key for key in decision.open_questions if BOOK.questions[key].settle]
+    assert settled and decision.experiment is not None and decision.experiment.question == settled[0]
+    assert decision.experiment.text == BOOK.questions[settled[0]].settle
