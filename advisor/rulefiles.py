@@ -245,18 +245,18 @@ def _lines(text: str, file: str) -> dict[str, list[str]]:
     return found
 
 
-def load_rulebook(project_rules: Path | None = None, folder: Path | None = None) -> Rulebook:
+def load_rulebook(project_rules: Path | None = None) -> Rulebook:
     """Read and check the rulebook, and a team's own rules from `project_rules` (`<project>/rules/*.toml`) on top.
 
     The rules that came with this program are read once.
     Raises InputError with every fault: file, line, "did you mean". No advice is given on a broken rulebook.
     """
     own = tuple(sorted(project_rules.glob("*.toml"))) if project_rules and project_rules.is_dir() else ()
-    return (_read if own or folder else _read_once)(folder or rules_folder(), own)
+    return (_read if own else _read_once)(own)
 
 
-def _read(root: Path, own: tuple[Path, ...]) -> Rulebook:
-    reader = Reader()
+def _read(own: tuple[Path, ...]) -> Rulebook:
+    reader, root = Reader(), rules_folder()
     for name in ("sources", "questions", *FILES):
         reader.read(root / f"{name}.toml", team=False)
     for path in own:  # the sizing reads other tables

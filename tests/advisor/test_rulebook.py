@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -17,18 +16,8 @@ from advisor.ladder import engine_of
 from advisor.rulebook import ALL_FACTS, THIN, Bounds, Condition, derive, holds
 from advisor.rulefiles import load_rulebook
 from workspace.errors import InputError
-from workspace.shipped_rules import rule_file, rules_folder
+from workspace.shipped_rules import rule_file
 
-NEED = """
-[[need]]
-id = "team-need"
-kind = "behaviour"
-when = {{ {when} }}
-cells = {{ {cells} }}
-because = "Because."
-source = ["{source}"]
-evidence = "judgement"
-"""
 CELLS = 'prompt = "no", few_shot = "no", rag = "best", fine_tune = "no"'
 
 
@@ -39,8 +28,18 @@ def refused(tmp_path: Path, text: str) -> str:
     return caught.value.message
 
 
+def made(table: str, when: str, source: str = "module-4", **fields: str) -> str:
+    """A rule of this kind, its fields as TOML."""
+    fields = {"id": f'"team-{table}"', "when": f"{{ {when} }}", "because": '"Because."', **fields}
+    fields |= {"source": f'["{source}"]', "evidence": '"judgement"'}
+    return f"[[{table}]]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items())
+
+
 def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-4") -> str:
-    return NEED.format(when=when, cells=cells, source=source)
+    return made("need", when, source, kind='"behaviour"', cells=f"{{ {cells} }}")
+
+
+METHOD = made("method", 'task = "chat"', name='"qlora"')
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,8 @@ def need(when: str = 'task = "chat"', cells: str = CELLS, source: str = "module-
         (need().replace("[[need]]", "[[nede]]"), '"need"'),
         (need() + need(), '"team-need"'),
         (need() + need().replace("team-need", "other"), '"team-need"'),
-        (need() + need(when="nothing = 1").replace("team-need", "b"), "rules/own.toml line 11"),
+        (need() + need(when="nothing = 1").replace("team-need", "b"), "rules/own.toml line 9"),
+        (METHOD + METHOD.replace("team-method", "late"), 'late: never reached, "team-method"'),
         (need().replace("[[need]]", "[[need"), "TOML"),
         (need() + "unless = { task = [\"chat\", \"code\"] }\n", "team-need"),
     ],
@@ -78,33 +78,10 @@ def test_a_broken_rule_is_named_with_its_place(tmp_path: Path, text: str, datum:
 
 
 def test_two_rules_that_contradict_need_an_order(tmp_path: Path) -> None:
-    status = """
-[[status]]
-id = "ours"
-when = { prompting = "works", task = "chat" }
-rung = "prompt"
-is = "insufficient"
-because = "We know better."
-source = ["module-4"]
-evidence = "judgement"
-"""
+    status = made("status", 'prompting = "works", task = "chat"', rung='"prompt"', **{"is": '"insufficient"'})
     assert '"prompt-works"' in refused(tmp_path, status)
     (tmp_path / "own.toml").write_text(status + 'over = ["prompt-works", "optimised-works"]\n')
-    assert load_rulebook(tmp_path).by_id["ours"].team
-
-
-def test_a_rule_that_is_never_reached_is_told(tmp_path: Path) -> None:
-    source = rules_folder()
-    for path in source.glob("*.toml"):
-        shutil.copy(path, tmp_path / path.name)
-    text = (tmp_path / "method.toml").read_text()
-    base = text.index("[[base]]")
-    late = '[[method]]\nid = "late"\nwhen = { task = "chat" }\nname = "qlora"\nbecause = "b"\n'
-    late += 'source = ["peft"]\nevidence = "vendor"\n\n'
-    first_variant = text.index("[[variant]]")
-    (tmp_path / "method.toml").write_text(text[:first_variant] + late + text[first_variant:base] + text[base:])
-    with pytest.raises(InputError, match=r'late: .*"lora-default"'):
-        load_rulebook(folder=tmp_path)
+    assert load_rulebook(tmp_path).by_id["team-status"].team
 
 
 def test_a_teams_own_rules_are_marked_in_every_reason(tmp_path: Path) -> None:
@@ -139,21 +116,9 @@ def test_what_is_over_its_date_is_listed_with_its_file_and_the_exit_code(tmp_pat
     assert rung("rules", "refresh", "--as-of", "soon", cwd=tmp_path).returncode == 2
 
 
-SKIP = """
-[[skip]]
-id = "team-skip"
-short = "No examples here"
-rung = "few_shot"
-on_the_way_to = ["fine_tune"]
-when = { output_form = "strict" }
-because = "Because."
-source = ["module-4"]
-evidence = "judgement"
-"""
-
-
 def test_a_prompt_that_was_only_begun_is_never_followed_by_fine_tuning(tmp_path: Path) -> None:
-    (tmp_path / "own.toml").write_text(SKIP)
+    fields = {"short": '"No examples here"', "rung": '"few_shot"', "on_the_way_to": '["fine_tune"]'}
+    (tmp_path / "own.toml").write_text(made("skip", 'output_form = "strict"', **fields))
     book = load_rulebook(tmp_path)
     given = {"task": "extraction", "deep_specialization": True, "output_form": "strict", "budget": "moderate"}
     given |= {"examples": 5000, "reviewed_examples": 5000, "test_set": True, "model_access": "open"}
