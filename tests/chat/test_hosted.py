@@ -16,10 +16,8 @@ from chat.prices import TokenPrice
 from chat.protocols import Ask, ChatError, Reply
 from workspace.errors import RungError
 
-HTML = "<html><body>Please log in to the hotel network</body></html>"
 PRICE = TokenPrice(1.0, 5.0, 0.1, 1.25, 0.5, date(2026, 11, 1), date(2027, 5, 1))
 MAKE = {"anthropic": message, "openai": completion}
-GOOD = {"anthropic": message(), "openai": completion()}
 pytestmark = pytest.mark.usefixtures("keys")
 
 
@@ -89,15 +87,12 @@ def test_what_stays_is_told(provider, loopback, status, kind, calls):
 
 
 def test_a_torn_connection_and_a_timeout_are_tried_again(provider, loopback, torn, slow):
-    loopback.say(torn, slow, (200, GOOD[provider]))
+    loopback.say(torn, slow, (200, MAKE[provider]()))
     model = client(provider, loopback.url, timeout=2.5)
     model.price = PRICE
     assert model.answer([HELLO])[0].text == "Hello."
     assert len(loopback.requests) == 3 and model.unsure == 2, "both tries may have been paid"
-
-
-def test_a_server_that_only_tears_or_sleeps(provider, loopback, torn, slow):
-    loopback.say(torn)
+    loopback.script[:] = [torn]
     assert failure(client(provider, loopback.url)).kind == "connection"
     loopback.script[:] = [slow]
     assert failure(client(provider, loopback.url, timeout=0.1)).kind == "timeout"
@@ -108,18 +103,16 @@ def test_nobody_listens(provider):
     assert error.kind == "connection" and "Tried 3 times" in error.message and not error.may_be_paid
 
 
-@pytest.mark.parametrize(
-    ("body", "headers"),
-    [(HTML, {"content-type": "text/html"}), ("{broken", {}), ({"hello": 1}, {}), ("[]", {}), ("", {})],
-)
-def test_a_200_that_is_no_answer(provider, loopback, body, headers):
-    loopback.say((200, body, headers))
+@pytest.mark.parametrize("body", ["<html>Please log in</html>", "{broken", {"hello": 1}, "[]", ""])
+def test_a_200_that_is_no_answer(provider, loopback, body):
+    kind = "text/html" if "<html>" in body else "application/json"
+    loopback.say((200, body, {"content-type": kind}))
     error = failure(client(provider, loopback.url))
     assert error.kind == "garbled" and not error.again and len(loopback.requests) == 1
 
 
 def test_a_redirect_is_not_followed_with_the_rows(provider, loopback):
-    loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, GOOD[provider]))
+    loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, MAKE[provider]()))
     failure(client(provider, loopback.url))
     assert [request[1] for request in loopback.requests if "elsewhere" in request[1]] == []
 
@@ -143,7 +136,7 @@ def test_a_model_that_was_cut_while_it_thought_is_asked_again_with_room(provider
 
 
 def test_thinking_is_switched_where_the_model_is_asked(provider, loopback):
-    loopback.say((200, GOOD[provider]))
+    loopback.say((200, MAKE[provider]()))
     named = set()
     for way in (None, False, True):
         model = client(provider, loopback.url)
@@ -164,7 +157,7 @@ def test_an_answer_without_a_reason_to_stop_was_cut_on_its_way_and_paid(provider
     cut = MAKE[provider]("Hel", None)
     model = client(provider, loopback.url)
     model.price = PRICE
-    loopback.say((200, cut), (200, GOOD[provider]), (200, cut))
+    loopback.say((200, cut), (200, MAKE[provider]()), (200, cut))
     once = (11 * PRICE.input + 3 * PRICE.output) / 1e6
     assert model.answer([HELLO])[0].cost_usd == pytest.approx(2 * once) and model.unsure == 0
     error = failure(model)
@@ -203,7 +196,7 @@ def test_a_refused_key_stops_the_rest(provider, loopback):
 
 
 def test_leaving_the_stream_ends_the_waiting(provider, loopback):
-    loopback.say((200, GOOD[provider]), (429, {"error": {"message": "x"}}, {"retry-after": "50"}))
+    loopback.say((200, MAKE[provider]()), (429, {"error": {"message": "x"}}, {"retry-after": "50"}))
     stream = client(provider, loopback.url, workers=1, patience=Patience(tries=3, longest=60.0)).stream([HELLO] * 9)
     next(stream)
     started = time.monotonic()
@@ -221,31 +214,26 @@ def test_a_missing_key_is_said_in_plain_words(provider, monkeypatch, tmp_path):
 
 
 def test_a_long_answer_is_streamed_and_a_cut_stream_is_no_answer(loopback):
-    def events(*kinds):
-        data = {
-            "message_start": {"message": message("", None)},
-            "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
-            "content_block_delta": {"index": 0, "delta": {"type": "text_delta", "text": "Long."}},
-            "content_block_stop": {"index": 0},
-            "message_delta": {
-                "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 9}
-            },
-            "message_stop": {},
-            "error": {"error": {"type": "overloaded_error", "message": "busy"}},
-        }  # fmt: skip
-        return "".join(f"event: {kind}\ndata: {json.dumps({'type': kind, **data[kind]})}\n\n" for kind in kinds)
+    busy = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    parts = [
+        {"type": "message_start", "message": message("", None)},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Long."}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop"},
+    ]
 
-    whole = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
-             "message_stop")  # fmt: skip
-    sse = {"content-type": "text/event-stream"}
-    loopback.say(
-        (200, events("message_start", "error"), sse), (200, events(*whole[:3]), sse), (200, events(*whole), sse)
-    )
+    def streamed(*sent):
+        events = (f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in sent)
+        return 200, "".join(events), {"content-type": "text/event-stream"}
+
+    loopback.say(streamed(parts[0], busy), streamed(*parts[:3]), streamed(*parts))
     long = Ask(HELLO.turns, 40_000)
     (reply,) = client("anthropic", loopback.url).answer([long])
     assert (reply.text, reply.stopped, len(loopback.requests)) == ("Long.", "end", 3)
     assert loopback.requests[0][3]["stream"] is True
-    loopback.script[:] = [(200, events(*whole[:3]), sse)]
+    loopback.script[:] = [streamed(*parts[:3])]
     assert "cut off" in str(failure(client("anthropic", loopback.url), long))
 
 

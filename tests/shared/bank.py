@@ -81,7 +81,7 @@ def perfect(ask):
     return right(ask.turns[-1]["content"])
 
 
-TOPICS = {"card": ("card", "plastic"), "transfer": ("money", "funds"), "pin": ("pin", "secret")}
+TOPICS = (("card", "plastic"), ("money", "funds"), ("pin", "secret"))
 
 
 class Topics:
@@ -94,10 +94,8 @@ class Topics:
 
     def embed(self, texts, progress=None):
         self.asked += texts
-        points = np.zeros((len(texts), len(TOPICS) + 1))
-        for row, text in enumerate(texts):
-            known = [any(word in text.lower() for word in words) for words in TOPICS.values()]
-            points[row] = [*known, not any(known)]
+        known = [[any(word in text.lower() for word in words) for words in TOPICS] for text in texts]
+        points = np.array([[*row, not any(row)] for row in known], dtype=float)
         return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 

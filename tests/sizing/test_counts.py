@@ -47,8 +47,11 @@ def shaped(name):
     return config, architecture_of(json.loads(config.to_json_string()))
 
 
-def trained(model, adapter_config):
-    model = peft.get_peft_model(model, adapter_config)
+LORA = {"r": 4, "target_modules": "all-linear"}
+
+
+def trained(model, kind="LoraConfig", **options):
+    model = peft.get_peft_model(model, getattr(peft, kind)(task_type="CAUSAL_LM", **options))
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -57,8 +60,7 @@ def test_parameters_and_all_linear_adapters_are_exact(name):
     config, architecture = shaped(name)
     model = built(config)
     assert architecture.parameters == sum(p.numel() for p in model.parameters())
-    lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    assert adapter_of(architecture, Setup(rank=4)).parameters == trained(model, lora)
+    assert adapter_of(architecture, Setup(rank=4)).parameters == trained(model, **LORA)
 
 
 UNKNOWN = ("lfm2", "qwen3_5_text", "gemma4_text", "deepseek_v3", "mamba2", "llama4_text")
@@ -73,9 +75,8 @@ def test_a_family_without_a_formula_is_counted_by_building_it(name, tmp_path):
     (tmp_path / "config.json").write_text(model.config.to_json_string())
     found = find_architecture(tmp_path)
     assert found.parameters == sum(p.numel() for p in model.parameters()) and found.notes
-    lora = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
     try:
-        expected = trained(built(model.config), lora)
+        expected = trained(built(model.config), **LORA)
     except ValueError:
         assert name in REFUSED
     else:
@@ -99,22 +100,17 @@ MORE = [pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3", "gemma3
 @pytest.mark.parametrize("method", ["prefix", "prompt", "ia3", "dora", "adalora"])
 def test_other_methods_are_exact(name, method):
     config, architecture = shaped(name)
-    targets = list(architecture.ia3)
-    made = {
-        "prefix": lambda: peft.PrefixTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
-        "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=5, task_type="CAUSAL_LM"),
-        "ia3": lambda: peft.IA3Config(
-            target_modules=targets,
-            feedforward_modules=[t for t in targets if t.split(".")[-1] in ("down_proj", "c_proj", "dense_4h_to_h")],
-            task_type="CAUSAL_LM",
-        ),
-        "dora": lambda: peft.LoraConfig(r=4, use_dora=True, target_modules="all-linear", task_type="CAUSAL_LM"),
-        "adalora": lambda: peft.AdaLoraConfig(
-            init_r=6, target_r=4, total_step=100, target_modules="all-linear", task_type="CAUSAL_LM"
-        ),
-    }[method]()
+    modules = list(architecture.ia3)
+    forward = [name for name in modules if name.split(".")[-1] in ("down_proj", "c_proj", "dense_4h_to_h")]
+    kind, options = {
+        "prefix": ("PrefixTuningConfig", {"num_virtual_tokens": 5}),
+        "prompt": ("PromptTuningConfig", {"num_virtual_tokens": 5}),
+        "ia3": ("IA3Config", {"target_modules": modules, "feedforward_modules": forward}),
+        "dora": ("LoraConfig", {**LORA, "use_dora": True}),
+        "adalora": ("AdaLoraConfig", {"init_r": 6, "target_r": 4, "total_step": 9, "target_modules": "all-linear"}),
+    }[method]
     asked = adapter_of(architecture, Setup(method=method, rank=4, virtual_tokens=5)).parameters
-    assert asked == trained(built(config), made)
+    assert asked == trained(built(config), kind, **options)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +121,8 @@ def test_named_targets_are_exact(name, targets):
     config, architecture = shaped(name)
     if architecture.tied and "lm_head" in targets:
         targets = ["o_proj"]
-    lora = peft.LoraConfig(r=8, target_modules=targets, task_type="CAUSAL_LM")
-    assert adapter_of(architecture, Setup(rank=8, targets=targets)).parameters == trained(built(config), lora)
+    expected = trained(built(config), r=8, target_modules=targets)
+    assert adapter_of(architecture, Setup(rank=8, targets=targets)).parameters == expected
 
 
 CATALOGUE = rule_file("models.toml")["model"]
@@ -171,8 +167,7 @@ def test_layers_with_a_state_keep_no_more_than_the_estimate(family, tmp_path):
     model = tiny(family, range(331)).model
     (tmp_path / "config.json").write_text(model.config.to_json_string())
     found = find_architecture(tmp_path)
-    targets = ["q_proj", "v_proj", "in_proj", "in_proj_qkv", "gate_proj", "up_proj", "down_proj"]
-    targets += ["Wqkv", "kv_proj"]
+    targets = [f"{name}_proj" for name in ("q", "v", "kv", "in", "gate", "up", "down")] + ["in_proj_qkv", "Wqkv"]
     model = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=targets, task_type="CAUSAL_LM"))
     weights = {weight.untyped_storage()._cdata for weight in model.parameters()}
     held = {}
