@@ -22,6 +22,8 @@ from known_commands import leaves
 from advisor.answer_file import parse_answers
 from advisor.rulefiles import load_rulebook
 from advisor.sizing.architecture import read_architecture
+from advisor.sizing.run_estimate import estimate
+from advisor.sizing.setup import Setup
 from curation.rows import read_rows
 from curation.split.manifest import read_manifest
 from curation.store.ingest import merge_rejects
@@ -31,6 +33,7 @@ from training.plan.plans import read_plan
 from training.runs import curve, read_run
 from workspace.errors import RungError
 from workspace.settings import load_settings
+from workspace.shipped_rules import rule_file
 
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8) | st.sampled_from(
@@ -49,7 +52,8 @@ RULES = '[[veto]]\nid = "own"\nforbids = "fine_tune"\nwhen = { examples = { belo
         'source = ["own"]\n[[source]]\nid = "own"\ntitle = "t"\n'  # fmt: skip
 CONFIG = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
           "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 1000, "tie_word_embeddings": True,
-          "architectures": ["LlamaForCausalLM"]}  # fmt: skip
+          "architectures": ["LlamaForCausalLM"], "mlp_only_layers": [1]}  # fmt: skip
+CONFIGS = [{**each["defaults"], **CONFIG, "model_type": each["id"]} for each in rule_file("models.toml")["family"]]
 TOML = '[project]\nperson = "sam"\n[review]\npool = "all"\nreasons = ["a"]\n[dataset.licences]\n"a" = "MIT"\n' \
        "[training]\nrank = 4\n[web]\nport = 0\n"  # fmt: skip
 SCORE = {"id": "a", "baseline": {"few_shot": 0.5, "prompt": 1}, "tuned": 1.0, "cluster": "x"}
@@ -112,6 +116,12 @@ def rows_in(name: str) -> Callable[[Path, bytes], object]:
     return file_in(name, lambda path: [str(row) for row in read_rows(path, "auto", unanswered=True)])
 
 
+def estimated(path: Path) -> str:
+    document = estimate(read_architecture(path), Setup(batch=1, length=8, targets="all-linear")).as_json()
+    assert document["parameters"] > 0
+    return json.dumps(document, allow_nan=False)
+
+
 TABLE = b'question,answer\n"a, b",c\nd,e\n'
 ROWS = (lines(ROW, ROW), lines(ALPACA), lines(SHARE), lines(PAIR), lines({"text": "a"}, {"text": "b"}))
 PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = {
@@ -123,7 +133,7 @@ PARSERS: dict[str, tuple[Callable[[Path, bytes], object], tuple[bytes, ...]]] = 
                 (lines({"line": 1, "file": "a", "field": "", "reason": "r", "raw": "x"}),)),
     "answers": (lambda _, data: parse_answers(data), (ANSWERS.encode(), lines({"task": "chat", "examples": 5}))),
     "rules": (file_in("rules/own.toml", lambda path: load_rulebook(path.parent)), (RULES.encode(),)),
-    "config.json": (file_in("config.json", lambda path: read_architecture(path)), (lines(CONFIG),)),
+    "config.json": (file_in("config.json", estimated), tuple(map(lines, CONFIGS))),
     "rung.toml": (file_in("rung.toml", lambda path: load_settings(path, {})), (TOML.encode(),)),
     "scores": (lambda _, data: read_scores("scores.jsonl", data), (lines(SCORE, {**SCORE, "id": 2}),)),
     "metrics.jsonl": (file_in("metrics.jsonl", lambda path: curve(path.parent)), (lines(METRIC, METRIC),)),
