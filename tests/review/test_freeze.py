@@ -136,22 +136,7 @@ def test_minimal_pairs_stand_on_one_side_and_marked_rows_in_validation(make_desk
     assert split["r-000005"] == split["r-000006"] == "validation"
 
 
-ODD_KEYS = [
-    "a: b",
-    "x#y",
-    "- dash",
-    "null",
-    "1",
-    "日本",
-    "𠮷野",
-    "😀",
-    "true",
-    'quo"te',
-    "back\\slash",
-    "tab\there",
-    "@at",
-]
-ODD_KEYS += [" lead", "del\x7f"]
+ODD_KEYS = ["a: b", "null", "日本", "𠮷野", 'quo"te', "back\\slash", " lead", "del\x7f"]
 WHOLE = (*ODD_KEYS, "tools", "none", "empty", "meta", "trace", "n")
 TOOLS = [
     {"type": "function", "function": {"name": "pay", "parameters": {"properties": {"sum": {"type": "number"}}}}},

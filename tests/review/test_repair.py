@@ -51,12 +51,7 @@ POLY = "E11.42 - Type 2 diabetes with diabetic polyneuropathy"
         ("C4", "C5", "C4", "C5"),
         ("C4", "C5", "C44", None),  # an answer replaced as a whole fits the same answer only
         ("Yes", "Yes, in both eyes", "Yes", "Yes, in both eyes"),
-        (
-            "a visual acuity of 20/40",
-            "a visual acuity of 0.5",
-            "he has a visual acuity of 20/40",
-            "he has a visual acuity of 0.5",
-        ),
+        ("an acuity of 20/40", "an acuity of 0.5", "he has an acuity of 20/40", "he has an acuity of 0.5"),
         ("see: the note", "see the note", "please see: it", "please see it"),
         ("one two", "one two three", "nine two four", "nine two three four"),
         ("one two", "one two three", "nine two three", None),  # it is repaired already

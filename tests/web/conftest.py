@@ -159,8 +159,7 @@ def make_site(tmp_path: Path) -> Iterator[MakeSite]:
         desk = Desk(desk.store, desk.project, settings, lambda: time.time() + shift[0])
         given = rows_of(rows) if isinstance(rows, int) else rows
         desk.store.add(given, role="candidates", origin="generated")
-        ticks = [0.0]
-        return Site(desk, Door(desk, clock=lambda: ticks[0] + shift[0]), shift)
+        return Site(desk, Door(desk, clock=lambda: shift[0]), shift)
 
     yield make
     for desk in opened:

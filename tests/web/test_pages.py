@@ -81,19 +81,13 @@ def test_rows_of_every_kind(make_site):
     ]
 
 
-def test_nothing_waits_but_for_others(make_site):
+def test_a_row_waits_for_who_has_it_until_they_are_done_for_today(make_site):
     site = make_site(1)
-    site.browser("mo")
-    dana = site.browser("dana")
+    mo, dana = site.browser("mo"), site.browser("dana")
     assert "/decide" not in dana.html and re.search(r"\b1 row\b", dana.words)
     assert "unknown" in dana.get("/done").words
-
-
-def test_done_for_today_gives_the_row_back(make_site):
-    site = make_site()
-    dana = site.browser("dana")
-    row = dana.row
-    assert dana.press("/stop").status == 200 and site.state(row) == "pending"
+    assert mo.press("/stop").status == 200 and site.state("r-000001") == "pending"
+    assert dana.get("/").row == "r-000001"
 
 
 def test_broken_look_cookie_and_odd_find(make_site):
