@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +63,7 @@ def kept(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 KEPT = (
+    "SELECT version_num FROM alembic_version",
     "SELECT id, row_id, reviewer_id, verdict, payload, reason, at FROM decisions ORDER BY id",
     "SELECT id, role, payload, original FROM rows ORDER BY id",
     "SELECT id, name, kind FROM reviewers ORDER BY id",
@@ -75,40 +73,34 @@ LOOK = ("review", "status", "--json")
 """Draws the samples, too, each with a line in the log."""
 
 
-def found(connection: Any) -> tuple[str, list[Any]]:
-    """The revision, and what people did."""
-
-    def ask(words: str) -> list[Any]:
-        return [tuple(line) for line in connection.execute(words)]
-
-    return ask("SELECT version_num FROM alembic_version")[0][0], [ask(words) for words in KEPT]
-
-
-def in_file(path: Path) -> tuple[str, list[Any]]:
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return found(connection)
-
-
-def in_server(url: str) -> tuple[str, list[Any]]:
+def found(url: str) -> tuple[str, list[Any]]:
+    """The revision of a database, and what people did."""
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.connect() as connection:
-        state = found(type("Asked", (), {"execute": lambda _, words: connection.execute(text(words))})())
+        revision, *kept = ([tuple(line) for line in connection.execute(text(words))] for words in KEPT)
+        if url.startswith("sqlite"):
+            assert connection.execute(text("PRAGMA integrity_check")).all() == [("ok",)]
     engine.dispose()
-    return state
+    return revision[0][0], kept
 
 
-def stood_after(count: int, room: Path, server: Callable[[], str] | None = None) -> set[str]:
-    """Kill the upgrade of a file, or on a server, at so many moments; the revisions that stood there afterwards."""
+@pytest.mark.parametrize(
+    ("count", "on_server"),
+    [(3, False), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((25, False), (15, True)))],
+)
+def test_a_killed_upgrade_leaves_one_schema_and_every_decision(
+    count: int, on_server: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A server rolls back the killed program's transaction; the next one does not wait for it."""
 
-    def old(name: str) -> tuple[Path, Callable[[], tuple[str, list[Any]]]]:
-        """A project whose database has the first schema, and how to look at it."""
-        root = room / name
+    def old(name: str) -> tuple[Path, str]:
+        """A project whose database has the first schema, and where that is."""
+        root = tmp_path / name
         root.mkdir()
-        url = server() if server else ""
+        url = request.getfixturevalue("postgres")() if on_server else ""
         (root / "rung.toml").write_text(f'[store]\nurl = "{url}"\n' if url else "")
         first_schema(Project(root), url)
-        return root, lambda: in_server(url) if url else in_file(Project(root).database_file)
+        return root, url or f"sqlite:///{root / 'rung.db'}"
 
     def states_of(root: Path) -> tuple[object, int]:
         """How many rows stand in which state, as the command says that upgrades what is older, and its events."""
@@ -116,36 +108,21 @@ def stood_after(count: int, room: Path, server: Callable[[], str] | None = None)
         assert done.code == 0, done.err
         return json.loads(done.out)["states"], done.events
 
-    whole, look = old("whole")
-    revision, kept = look()
+    root, url = old("whole")
+    revision, kept = found(url)
     assert revision == "0001" and kept[0]
-    states, events = states_of(whole)
-    assert look() == (HEAD, kept)
+    states, events = states_of(root)
+    assert found(url) == (HEAD, kept)
     stood = set()
     for moment in moments(events, count, "upgrade"):
-        root, look = old(f"at{moment}")
+        root, url = old(f"at{moment}")
         assert warm(*LOOK, at=root, kill_at=moment).code == KILLED
-        revision, after = look()
+        revision, after = found(url)
         assert revision in ("0001", HEAD) and after == kept, moment
         stood.add(revision)
         assert states_of(root)[0] == states, moment
-        assert look() == (HEAD, kept), moment
+        assert found(url) == (HEAD, kept), moment
         copies = sorted(root.glob("rung.db.before-*"))
-        assert [path.name for path in copies] == ([] if server else [f"rung.db.before-{HEAD}"]), moment
-        assert all(in_file(copy) == ("0001", kept) for copy in copies), moment
-    return stood
-
-
-def test_a_killed_upgrade_leaves_one_schema_and_every_decision(tmp_path: Path) -> None:
-    assert stood_after(3, tmp_path)
-
-
-@pytest.mark.slow
-def test_an_upgrade_killed_at_25_moments(tmp_path: Path) -> None:
-    assert stood_after(25, tmp_path) == {"0001", HEAD}
-
-
-@pytest.mark.slow
-def test_an_upgrade_killed_on_postgresql(postgres: Callable[[], str], tmp_path: Path) -> None:
-    """The server rolls back the killed program's transaction; the next one does not wait for it."""
-    assert stood_after(15, tmp_path, postgres) == {"0001", HEAD}
+        assert [path.name for path in copies] == ([] if on_server else [f"rung.db.before-{HEAD}"]), moment
+        assert all(found(f"sqlite:///{copy}") == ("0001", kept) for copy in copies), moment
+    assert count == 3 or stood == {"0001", HEAD}

@@ -281,23 +281,20 @@ def test_the_last_import_is_taken_back_whole(rung, told, imported, role: str):
     assert "undo" in rung("data", "undo", wanted=2).stderr
 
 
-def test_what_something_stands_on_stays(rung, told, imported, ruled):
-    """Decided rows; an import that came later is undone first."""
-    imported("a.jsonl", rows_of(3), "--as", "candidates")
-    item, _ = ruled("approve")
-    error = told("data", "undo", wanted=1)["error"]
-    assert error["where"] == "a.jsonl" and item["id"] in error["message"]
-    imported("b.jsonl", rows_of(5, 50))
-    rung("data", "undo")
-    assert told("review", "status")["states"].get("approved") == 1
-
-
-def test_frozen_rows_stay(rung, told, imported, project):
+def test_what_something_stands_on_stays(rung, told, imported, ruled, project):
+    """Frozen rows, decided rows; an import that came later is undone first."""
     project.settings_file.write_text('[review]\npool = "trust"\n')
     imported("a.jsonl", rows_of(40))
     rung("data", "freeze", "--test-only")
     error = told("data", "undo", wanted=1)["error"]
     assert error["where"] == "a.jsonl" and "v001" in error["message"]
+    imported("b.jsonl", rows_of(3, 40), "--as", "candidates")
+    item, _ = ruled("approve")
+    error = told("data", "undo", wanted=1)["error"]
+    assert error["where"] == "b.jsonl" and item["id"] in error["message"]
+    imported("c.jsonl", rows_of(5, 50))
+    rung("data", "undo")
+    assert told("review", "status")["states"].get("approved") == 1
 
 
 def test_a_sample_that_people_see_stands_as_it_was_drawn(rung, imported, project):
@@ -317,6 +314,8 @@ def test_a_folder_is_taken_only_where_that_was_asked_for(rung, told, project):
     assert len(told("data", "import", "in", "--dry-run")["files"]) == 2 and not project.database_file.exists()
     made = told("data", "import", "in", "--recursive")["files"]
     assert [each["kept"] for each in made] == [5, 5]
+    (sample,) = told("review", "status")["samples"]
+    assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (10, None), "files of one import, one sample"
 
 
 @pytest.mark.parametrize("words", [("data", "import"), ("data", "check"), ("data", "convert", "-o", "o.jsonl")])
@@ -325,12 +324,6 @@ def test_a_loop_of_links_is_an_error_in_words(rung, project, words: tuple[str, .
     (project.root / "b.jsonl").symlink_to("a.jsonl")
     done = rung(*words, "a.jsonl", wanted=2)
     assert "a.jsonl" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_the_files_of_one_import_are_sampled_together(rung, told):
-    rung("data", "import", *(lines(Path(f"{n}.jsonl"), [row.row for row in rows_of(10, 20 * n)]) for n in range(3)))
-    (sample,) = told("review", "status")["samples"]
-    assert (sample["plan"]["population"], sample["plan"]["replaces"]) == (30, None)
 
 
 def test_named_columns_are_remembered_by_the_header(rung, told, project):

@@ -3,10 +3,13 @@ from __future__ import annotations
 import math
 import random
 
+import krippendorff
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, hypergeom
+from sklearn.metrics import cohen_kappa_score
 
 from curation.review.agreement import cohen_kappa, krippendorff_alpha, lower_bound, measure
 from curation.review.progress import at_most, most_faulty, pass_chance
@@ -17,16 +20,11 @@ from curation.store.records import Vote
 LABELS = ("approve", "edit", "reject")
 
 
+@pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=2, max_size=60))
 def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]):
-    import warnings
-
-    from sklearn.metrics import cohen_kappa_score
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        expected = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs])
+    expected = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs])
     found = cohen_kappa(pairs)
     assert found == pytest.approx(expected) if found is not None else math.isnan(expected)
 
@@ -34,9 +32,6 @@ def test_kappa_is_that_of_scikit_learn(pairs: list[tuple[str, str]]):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_alpha_is_that_of_the_krippendorff_package(seed: int):
-    import krippendorff
-    import numpy as np
-
     rng = random.Random(seed)
     table = [[rng.choice([1, 2, 3, 4, None]) for _ in range(12)] for _ in range(4)]
     units = [
@@ -68,8 +63,6 @@ def test_undefined_is_none_and_few_rows_carry_no_interval():
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 400), st.data())
 def test_the_bound_is_that_of_scipy(population: int, data):
-    from scipy.stats import hypergeom
-
     size = data.draw(st.integers(1, population))
     faulty = data.draw(st.integers(0, population))
     found = data.draw(st.integers(0, size))
