@@ -61,10 +61,7 @@ def desk(make_desk):
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:
     """The store's URL: empty for SQLite, a fresh database for PostgreSQL."""
-    if request.param == "sqlite":
-        return ""
-    new_database: Callable[[], str] = request.getfixturevalue("postgres")
-    return new_database()
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres")())
 
 
 @pytest.fixture

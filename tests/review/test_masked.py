@@ -47,10 +47,6 @@ def test_every_part_is_masked_and_the_row_is_not(desk):
     assert item.token not in str(desk.store.events(kind="unmasked")), "the token of a lease is a secret"
 
 
-def unmasked(desk):
-    return desk.store.events(kind="unmasked")
-
-
 def seconds(text: str) -> float:
     """CPU-seconds of masking."""
     start = time.process_time()
@@ -78,12 +74,12 @@ def test_the_shell_masks_and_writes_no_mask_and_the_log_tells_who_looked(desk, r
     shown, text = told(*asks), rung(*asks).stdout
     assert shown["answer"] == said.replace(PHONE, "[PHONE]") and shown["hidden"] == {"PHONE": 1}
     assert "Call [PHONE]" in text and "--unmask" in text
-    assert not any(part in str(shown) + text for part in (PHONE, MAIL)) and unmasked(desk) == []
+    assert not any(part in str(shown) + text for part in (PHONE, MAIL)) and desk.store.events(kind="unmasked") == []
     assert PHONE in rung(*asks, "--unmask").stdout
     whole = told(*asks, "--unmask")
     assert (whole["answer"], whole["row"]["contact"], whole["hidden"]) == (said, MAIL, {})
-    assert [(event.actor, event.ref) for event in unmasked(desk)] == [("dana", name)] * 2
-    assert not any(part in str(unmasked(desk)) for part in (PHONE, MAIL))
+    assert [(event.actor, event.ref) for event in desk.store.events(kind="unmasked")] == [("dana", name)] * 2
+    assert not any(part in str(desk.store.events(kind="unmasked")) for part in (PHONE, MAIL))
     for text, refused in (("We called [PHONE]!", True), (f"We rang {PHONE}.", False)):
         (desk.project.root / "new.txt").write_text(text)
         edit = ("decide", name, "edit", "--token", whole["token"], "--text-file", "new.txt")
@@ -107,6 +103,6 @@ def test_what_a_script_alone_is_shown_is_logged_where_it_is_shown(desk, rung, to
     name = desk.store.add([Example({**chat_row("Call back", "Yes."), "contact": PHONE})], role="candidates").ids[0]
     asks = ("review", "next", "--reviewer", "dana", "--row", name)
     assert PHONE not in str(told(*asks)) and PHONE not in rung(*asks, "--unmask").stdout
-    assert unmasked(desk) == []
+    assert desk.store.events(kind="unmasked") == []
     assert PHONE in str(told(*asks, "--unmask"))
-    assert [event.ref for event in unmasked(desk)] == [name]
+    assert [event.ref for event in desk.store.events(kind="unmasked")] == [name]

@@ -12,23 +12,11 @@ from freezing import rows_of
 from sqlalchemy import select
 
 from curation.example import Example, chat_row
-from curation.review import (
-    Desk,
-    Ruling,
-    decide,
-    decide_all,
-    draw_again,
-    invite,
-    known_reviewer,
-    next_item,
-    plans,
-    progress,
-    undo,
-)
+from curation.review import Desk, Ruling, decide, decide_all, invite, known_reviewer, next_item, plans, progress, undo
 from curation.review.guideline import reasons_in
 from curation.review.people import person_progress
 from curation.review.progress import most_faulty
-from curation.review.queue import draw
+from curation.review.queue import draw, draw_again
 from curation.store.records import Link
 from curation.store.tables import rows
 from curation.store.writing import write_links

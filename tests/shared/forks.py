@@ -95,9 +95,7 @@ os._exit(status)
 
 @contextlib.contextmanager
 def stand_in(room: Path) -> Iterator[None]:
-    """Meanwhile what starts `sys.executable` starts a fork where it can.
-
-    The process to fork starts when needed; all who name the same room share it.
+    """Meanwhile what starts `sys.executable` starts a fork where it can; all who name the same room fork one process.
 
     Where there is no /proc, nothing is put in its place.
     """
@@ -108,27 +106,14 @@ def stand_in(room: Path) -> Iterator[None]:
     program = Path(REAL).with_name(f"python-forks-{os.getpid()}")  # beside it, also within the walls of a sandbox
     program.write_text(CLIENT.format(real=REAL, address=str(room / "calls"), programs=PROGRAMS))
     program.chmod(0o755)
-    held: list[int] = []
-    starting = threading.Lock()
-
-    def started(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "subprocess.Popen" or held or sys.executable != str(program):
-            return
-        words = arguments[1] if isinstance(arguments[1], str) else " ".join(map(os.fsdecode, arguments[1]))
-        if str(program) in words and ("-m" in words or "-X fork" in words):
-            with starting:
-                if not held:
-                    held.append(_serving(room))
-
-    sys.addaudithook(started)
+    held = _serving(room)
     sys.executable = str(program)
     try:
         yield
     finally:
         sys.executable = REAL
         program.unlink()
-        for end in held:
-            os.close(end)
+        os.close(held)
 
 
 def _serving(room: Path) -> int:
