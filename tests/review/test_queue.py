@@ -112,6 +112,18 @@ def statements(desk: Desk) -> list[tuple[str, Any]]:
     return asked
 
 
+def test_an_undo_of_many_rows_is_a_few_statements(make_desk, url: str):
+    desk = make_desk(url=url, candidates=400)
+    names = [f"r-{n:06d}" for n in range(1, 401)]
+    changes = desk.store.exclude(names, "odd", "x"), desk.store.queue(names, "again", "x")
+    asked = statements(desk)
+    for change in changes:
+        asked.clear()
+        desk.store.undo(change)
+        assert len(asked) < 20
+    assert {(row.excluded, row.state) for row in desk.store.rows(excluded=None)} == {(None, "pending")}
+
+
 def test_no_step_of_a_decision_goes_through_all_rows(make_desk):
     """The database's own query plan, for every statement of a decision."""
     desk = make_desk(candidates=60)

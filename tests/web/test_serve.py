@@ -25,10 +25,7 @@ from curation.store import open_store
 from workspace.folder import Project
 from workspace.settings import Settings
 
-
-def as_program(*command: str) -> list[str]:
-    """The words that start the program: what stands in for Python is there only once the tests run."""
-    return [sys.executable, "-m", "rung", *command]
+SERVE = ("-m", "rung", "review", "serve", "--port", "0")
 
 
 @pytest.fixture
@@ -44,7 +41,7 @@ def serve(folder: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], s
     running: list[subprocess.Popen[str]] = []
 
     def start(*flags: str) -> tuple[subprocess.Popen[str], str]:
-        command = as_program("review", "serve", "--port", "0", *flags)
+        command = [sys.executable, *SERVE, *flags]
         program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         running.append(program)
         assert program.stdout is not None
@@ -82,7 +79,7 @@ def test_serves_prints_how_it_is_reached_and_ends_on_ctrl_c(folder: Path, serve)
 
 
 def test_a_program_is_told_in_one_document_where_the_page_is(folder: Path):
-    command = as_program("review", "serve", "--port", "0", "--json")
+    command = [sys.executable, *SERVE, "--json"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         lines = iter(program.stdout.readline, "}\n")
