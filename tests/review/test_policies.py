@@ -126,14 +126,17 @@ def test_near_rows_stand_beside_an_item(told, imported, ruled):
     ]
 
 
-def test_a_row_that_a_check_sent_says_why_it_is_here_and_a_sampled_one_nothing(make_desk):
+def test_a_row_that_a_check_sent_or_that_has_no_answer_says_why_it_is_here_and_a_sampled_one_nothing(make_desk):
     desk = make_desk(pool="trust", own=1)
     desk.store.queue(["r-000001"], "phones, e-mails", "pii", actor="sam")
     ((sent,),) = (take(desk, "dana").findings,)
     assert sent["kind"] == "sent" and "phones, e-mails" in sent["text"]
+    desk.store.add([Example({"messages": [{"role": "user", "content": "What now?"}]})], role="pool")
+    unanswered = take(desk, "mo")
+    assert (unanswered.queued, unanswered.findings[0]["kind"]) == ("unanswered", "unanswered")
     every = make_desk(pool="all")
     every.store.add(rows_of(1, 9), role="pool")
-    assert take(every, "mo").findings == ()
+    assert take(every, "eli").findings == ()
 
 
 def failed_sample(make_desk, **review):
@@ -187,16 +190,6 @@ def test_a_name_that_acts_on_a_terminal_is_refused(make_desk):
     assert told.value.found == "a\x1b[31m"
 
 
-def test_a_row_sent_back_is_decided_again_by_whoever_decided_it(make_desk):
-    desk = make_desk(candidates=1)
-    settle(desk, "dana", "approve")
-    desk.store.queue(["r-000001"], "contradiction", "contradictions")
-    with pytest.raises(Refusal, match="r-000001"):
-        undo(desk, "r-000001", "dana")
-    (made,) = decide_all(desk, "dana", [("r-000001", Ruling("reject"))], kind="person")
-    assert made.state == "rejected"
-
-
 def order(desk: Desk, who: str = "mo") -> list[str]:
     """The order in which everything is given to one person."""
     seen = []
@@ -241,15 +234,20 @@ def test_the_policy_on_edits_holds_for_edits_made_before(make_desk):
     assert strict.store.row("r-000001").example.answer == "better"
 
 
-def test_an_edited_row_sent_back_and_approved_keeps_the_edit(make_desk):
+def test_a_row_sent_back_keeps_its_edit_and_is_decided_again_by_anyone(make_desk):
     desk = make_desk(candidates=1)
     settle(desk, "dana", "edit", text="better")
     desk.store.queue(["r-000001"], "guideline v2", "guideline")
+    with pytest.raises(Refusal, match="r-000001"):
+        undo(desk, "r-000001", "dana")
     item = take(desk, "mo")
     settle(desk, "mo", "approve")
     row = desk.store.row("r-000001")
     assert item.answer == row.example.answer == "better" and row.state == "edited"
     assert row.original.answer == "answer 0", "the draft is still kept, for a preference pair"
+    desk.store.queue(["r-000001"], "contradiction", "contradictions")
+    (made,) = decide_all(desk, "dana", [("r-000001", Ruling("reject"))], kind="person")
+    assert made.state == "rejected"
 
 
 @pytest.mark.parametrize("role", ["adjudicator", "lead"])

@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from deciding import held_before, settle, take
+from deciding import settle, take
 from freezing import rows_of
 from sqlalchemy import event, insert, text
 
-from curation.example import Example
 from curation.review import Desk, Ruling, decide, decide_all, known_reviewer, open_desk, progress, undo
 from curation.review.service import contest
 from curation.store.tables import tally
@@ -65,22 +65,12 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     assert draft["messages"][-1]["content"] == "mine"
 
 
-def test_an_unanswered_row_waits_for_an_answer(make_desk):
-    desk = make_desk(pool="trust")
-    desk.store.add([Example({"messages": [{"role": "user", "content": "What now?"}]})], role="pool")
-    item = take(desk, "dana")
-    assert item.queued == "unanswered" and item.findings[0]["kind"] == "unanswered"
-    with pytest.raises(RungError, match="answer"):
-        decide(desk, item.id, item.token, "dana", Ruling("approve"))
-    assert decide(desk, item.id, item.token, "dana", Ruling("edit", text="This.")).state == "edited"
-    assert desk.store.row(item.id).example.answer == "This."
-
-
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
 def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: str):
     """Neither "not sure" nor a skip makes the late decision the one that counts."""
     desk = make_desk(candidates=1)
-    token = held_before(desk, "eli", "r-000001")
+    before = replace(desk, clock=lambda: desk.clock() - 1_000_000)  # a lease that ran out long ago
+    token = take(before, "eli", want="r-000001").token
     name = settle(desk, "dana", "approve").id
     assert contest(desk, known_reviewer(desk.store, "eli"), name, token, Ruling("reject")) == "unsure"
     assert settle(desk, "fay", verdict).id == name
