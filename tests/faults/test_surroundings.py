@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import first_on_sqlite
 from killing import assert_ended, assert_sound, standing
 from warm import Done, ordinary, warm
 from works import HOSTED, WORKS, answer
@@ -229,9 +229,12 @@ def test_a_read_only_disk(begun: Any, small_disk: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
+    """A project of one row."""
     found = Project(tmp_path / "q")
     found.root.mkdir()
     (found.root / "rung.toml").write_text("")
+    with open_store(found, Settings()) as store:
+        add(store, "one")
     yield found
     open_to_writing(found.root)
 
@@ -244,23 +247,17 @@ def seen(store: Store) -> list[str]:
     return [str(row.example.row["prompt"]) for row in store.rows()]
 
 
-def left_in_log(project: Project) -> None:
-    """A store whose newest row stands in the log alone, as a killed program leaves it."""
-    with open_store(project, Settings()) as store:
-        add(store, "in the file")
-    with open_store(project, Settings()) as store:
-        add(store, "in the log")
-        for end in ("", "-wal", "-shm"):
-            shutil.copy(project.root / f"rung.db{end}", project.root / f"kept{end}")
-    for end in ("", "-wal", "-shm"):
-        (project.root / f"kept{end}").replace(project.root / f"rung.db{end}")
-
-
 @pytest.mark.parametrize("index", [True, False])
 def test_rows_that_stand_in_the_log_alone_are_read(
     index: bool, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left_in_log(project)
+    """As a killed program leaves its newest row."""
+    with open_store(project, Settings()) as store:
+        add(store, "two")
+        for end in ("", "-wal", "-shm"):
+            shutil.copy(project.root / f"rung.db{end}", project.root / f"kept{end}")
+    for end in ("", "-wal", "-shm"):
+        (project.root / f"kept{end}").replace(project.root / f"rung.db{end}")
     copies = tmp_path / "copies"
     copies.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(copies))  # the shared one holds those of other programs
@@ -268,10 +265,10 @@ def test_rows_that_stand_in_the_log_alone_are_read(
         (project.root / "rung.db-shm").unlink()
     close_to_writing(project.root)
     with ordinary(), open_store(project, Settings()) as store:
-        assert store.is_read_only and seen(store) == ["in the file", "in the log"]
+        assert store.is_read_only and seen(store) == ["one", "two"]
         with pytest.raises(RungError, match="written"):
             add(store, "more")
-        assert seen(store) == ["in the file", "in the log"]
+        assert seen(store) == ["one", "two"]
         assert len(list(copies.iterdir())) == (not index)
     assert not list(copies.iterdir())
 
@@ -281,18 +278,16 @@ def test_a_store_that_another_account_goes_on_writing(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))  # a copy would be torn by the next write
     with open_store(project, Settings()) as owner:
-        add(owner, "one")
+        add(owner, "two")
         close_to_writing(project.root)
         with ordinary(), open_store(project, Settings()) as store:
-            assert store.is_read_only and seen(store) == ["one"]
-            add(owner, "two")
-            assert seen(store) == ["one", "two"], "each look sees what the other has written since"
+            assert store.is_read_only and seen(store) == ["one", "two"]
+            add(owner, "three")
+            assert seen(store) == ["one", "two", "three"], "each look sees what the other has written since"
 
 
 def test_several_threads_look_while_the_store_changes(project: Project) -> None:
     """No copy is removed between the moment it is made and the moment it is opened."""
-    with open_store(project, Settings()) as owner:
-        add(owner, "one")
     close_to_writing(project.root)
 
     def look(store: Store) -> None:
@@ -309,8 +304,6 @@ def test_several_threads_look_while_the_store_changes(project: Project) -> None:
 
 @pytest.mark.parametrize("mode", [(0o444, 0o755), (0o644, 0o555)])
 def test_a_file_or_its_folder_alone(mode: tuple[int, int], project: Project) -> None:
-    with open_store(project, Settings()) as owner:
-        add(owner, "one")
     project.database_file.chmod(mode[0])
     project.root.chmod(mode[1])
     with ordinary(), open_store(project, Settings()) as store:
@@ -318,9 +311,8 @@ def test_a_file_or_its_folder_alone(mode: tuple[int, int], project: Project) -> 
 
 
 def test_one_of_an_older_schema_is_not_brought_up_to_date_there(project: Project) -> None:
-    script = (Path(__file__).parent.parent / "shared" / "first_schema.sql").read_text()
-    with closing(sqlite3.connect(project.database_file)) as connection:
-        connection.executescript(script)
+    project.database_file.unlink()
+    first_on_sqlite(project.database_file)
     close_to_writing(project.root)
     with ordinary(), pytest.raises(RungError) as told:
         open_store(project, Settings())
