@@ -77,10 +77,6 @@ def test_a_repair_does_to_its_own_row_what_the_edit_did(before: str, after: str)
         assert all(any(not part.isspace() for part in change.old) for change in repair.changes)
 
 
-def fill(desk: Desk, *pairs: tuple[str, str]):
-    desk.store.add([NewRow(Example(chat_row(*pair)), line=n) for n, pair in enumerate(pairs, 1)], role="pool")
-
-
 ROWS = (
     ("diabetes with painful neuropathy of both feet", NERVE),
     ("hypertension since last year", "I10"),
@@ -91,9 +87,14 @@ ROWS = (
 )
 
 
-def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
-    desk = make_desk(url=url, pool="all", overlap=0)
-    fill(desk, *ROWS)
+@pytest.fixture
+def desk(make_desk, url: str) -> Desk:
+    made = make_desk(url=url, pool="all", overlap=0)
+    made.store.add([NewRow(Example(chat_row(*pair)), line=n) for n, pair in enumerate(ROWS, 1)], role="pool")
+    return made
+
+
+def test_open_rows_that_the_repair_fits_the_nearest_first(desk):
     dana = known_reviewer(desk.store, "dana")
     assert last_repair(desk, dana) is None
     first = settle(desk, "dana", "edit", text=POLY)
@@ -109,9 +110,7 @@ def test_open_rows_that_the_repair_fits_the_nearest_first(make_desk, url: str):
     assert held.id == "r-000005"
 
 
-def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
-    desk = make_desk(url=url, pool="all", overlap=0)
-    fill(desk, *ROWS)
+def test_the_nearest_decided_rows_follow_the_log(desk):
     nearest = NearestDecided(desk)
     item = next_item(desk, "dana", want="r-000001").item
     assert nearest.near(item) == ()
@@ -128,9 +127,7 @@ def test_the_nearest_decided_rows_follow_the_log(make_desk, url: str):
     assert [row.row for row in nearest.near(item)] == ["r-000005"]
 
 
-def test_everyone_has_a_share_that_undo_takes_back(make_desk, url: str):
-    desk = make_desk(url=url, pool="all", overlap=0)
-    fill(desk, *ROWS)
+def test_everyone_has_a_share_that_undo_takes_back(desk):
     for name, verdict in (("dana", "approve"), ("dana", "reject"), ("mo", "skip"), ("mo", "approve")):
         settle(desk, name, verdict)
     since = datetime.now(UTC) - timedelta(hours=1)
