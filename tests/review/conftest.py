@@ -18,8 +18,6 @@ from curation.split.plan import plan_freeze
 from workspace.folder import Project
 from workspace.settings import Settings
 
-MakeDesk = Callable[..., Desk]
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -28,7 +26,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def make_desk(project: Project) -> Iterator[MakeDesk]:
+def make_desk(project: Project) -> Iterator[Callable[..., Desk]]:
     """`make_desk(**review settings)`: a desk on the project, closed at the end; so many candidates and own rows."""
     opened: list[Desk] = []
 

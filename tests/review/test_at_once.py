@@ -18,7 +18,7 @@ import pytest
 from freezing import rows_of
 from sqlalchemy import insert, select, text, update
 
-from curation.review import Desk, Ruling, decide, decide_all, next_item, progress, refresh_queue
+from curation.review import Ruling, decide, decide_all, next_item, progress, refresh_queue
 from curation.store import open_store
 from curation.store.reviewers import current_guideline
 from curation.store.tables import rows, tally
@@ -42,19 +42,14 @@ def test_nobody_waits_for_ever_for_a_program_that_stands_still(make_desk, postgr
     with make_desk(url=url).store.read() as connection:
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s", "where nothing else is said"
     desk = make_desk(url=f"{url}?options=-c%20lock_timeout%3D1s", candidates=3)
+    decide_first = partial(decide_all, desk, "dana", [("r-000001", APPROVE)])
     with desk.store.write(alone=True) as connection:
         connection.execute(update(rows).where(rows.c.id == 1).values(mark="train"))
-        for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), lambda: take(desk, "dana")):
+        for work in (lambda: desk.store.exclude(["r-000002"], "odd", "x"), decide_first):
             with pytest.raises(Refusal) as told:
                 other(work).result(60)
             assert "lock" in told.value.found and told.value.where == desk.store.where
-    assert take(desk, "dana") == "r-000001"
-
-
-def take(desk: Desk, reviewer: str) -> str:
-    """Decide the row that stands first, whoever holds it."""
-    [done] = decide_all(desk, reviewer, [("r-000001", APPROVE)])
-    return done.id
+    assert [done.id for done in decide_first()] == ["r-000001"]
 
 
 def test_two_who_decide_the_same_rows_in_another_order_both_end(make_desk, postgres):

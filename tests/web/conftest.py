@@ -139,11 +139,8 @@ class Site:
         return dana.press("/decide", **fields), row
 
 
-MakeSite = Callable[..., Site]
-
-
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[MakeSite]:
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """`make_site(rows=16, web={...}, **review settings)`: candidates of a medical coder's project."""
     opened: list[Desk] = []
 
