@@ -346,16 +346,13 @@ text = st.one_of(
 paths = pytest.mark.parametrize("compiled", [False, True], ids=["plain", "numba"])
 
 
-def sets(found: Sets) -> list[frozenset[int]]:
-    return [frozenset(found.hashes[a:b].tolist()) for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)]
-
-
-def same_partition(hashed: list[frozenset[int]], plain: list[frozenset[str]]) -> None:
+def same_partition(found: Sets, plain: list[frozenset[str]]) -> None:
     """Each hashed set has the size of the plain one, and any two share as many members."""
-    for i, (h, p) in enumerate(zip(hashed, plain, strict=True)):
-        assert len(h) == len(p)
-        for h2, p2 in zip(hashed[i + 1 :], plain[i + 1 :], strict=True):
-            assert len(h & h2) == len(p & p2)
+    ends = zip(found.starts[:-1], found.starts[1:], strict=True)
+    pairs = list(zip((set(found.hashes[a:b].tolist()) for a, b in ends), plain, strict=True))
+    for i, (hashed, said) in enumerate(pairs):
+        assert len(hashed) == len(said)
+        assert all(len(hashed & other) == len(said & another) for other, another in pairs[i + 1 :])
 
 
 @paths
@@ -367,8 +364,8 @@ def test_hashes_are_the_sets_of_the_definition(compiled: bool, texts: list[str])
     cut = words_of(texts, compiled=compiled)
     assert cut.sizes.tolist() == [len(words(t)) for t in texts]
     np.testing.assert_array_equal(cut.hashes, words_of(texts, compiled=not compiled).hashes)
-    same_partition(sets(found.shingles), [shingles(t) for t in texts])
-    same_partition(sets(found.grams), [grams(t) for t in texts])
+    same_partition(found.shingles, [shingles(t) for t in texts])
+    same_partition(found.grams, [grams(t) for t in texts])
     for i, one in enumerate(texts):
         for j, other in enumerate(texts):
             assert (found.exact[i] == found.exact[j]) == exact(one, other)

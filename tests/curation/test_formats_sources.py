@@ -80,7 +80,7 @@ def test_a_line_that_would_fill_memory_is_refused(tmp_path, monkeypatch, name, t
     assert refused.value.where == str(path)
 
 
-def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
+def test_a_file_that_grows_shrinks_vanishes_or_is_written_anew_while_it_is_read_is_not_called_malformed(tmp_path):
     path = write(tmp_path / "a.jsonl", *[SOUND] * 5000)
     reading = read_rows(path)
     next(reading)
@@ -99,11 +99,7 @@ def test_a_file_that_grows_shrinks_or_vanishes_while_it_is_read(tmp_path):
     next(reading)
     path.unlink()
     assert sum(1 for _ in reading) == 4999
-
-
-def test_a_file_that_is_written_anew_while_it_is_read_is_told_and_not_called_malformed(tmp_path):
-    path = write(tmp_path / "a.jsonl", *[SOUND] * 50_000)
-    size = path.stat().st_size
+    size = write(path, *[SOUND] * 50_000).stat().st_size
     reading = read_rows(path)
     next(reading)
     path.write_bytes(b"x" * size)

@@ -144,9 +144,7 @@ def test_lines_that_cannot_be_read_are_kept_and_not_held(tmp_path: Path) -> None
     batch, peak, _ = traced(work)
     assert peak < path.stat().st_size
     assert len(batch.rejects) == len(batch.rows) == 2_000
-    assert [each.line for each in batch.rejects] == list(range(1, 4_000, 2))
-    assert [each.raw.decode() for each in batch.rejects[1_990:]] == broken[1_990:]
-    assert batch.rejects[-1].reason and batch.rejects[0].file == str(path)
+    assert [(each.line, each.file) for each in batch.rejects] == [(line, str(path)) for line in range(1, 4_000, 2)]
     assert [json.loads(line)["raw"] for line in out.read_text().splitlines()] == broken
 
 

@@ -8,21 +8,7 @@ from importlib.metadata import entry_points
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from planted import (
-    CASES,
-    NO_ORDERS,
-    ORDERS,
-    SETS,
-    WORDS,
-    clean,
-    hit,
-    judged,
-    measured,
-    noisy,
-    prose,
-    row,
-    run,
-)
+from planted import CASES, NO_ORDERS, ORDERS, SETS, WORDS, clean, hit, judged, measured, noisy, prose, row, run
 from tries import tries
 
 from curation.checks.base import EXCERPT, excerpt

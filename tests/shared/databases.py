@@ -75,21 +75,19 @@ def _started(run: Callable[..., None], folder: Path) -> int:
     raise RuntimeError("the PostgreSQL server did not come up")
 
 
-def first_schema(project: Any, url: str) -> None:
-    """The database of the first released schema, with data in it: at this URL, or the project's own file."""
-    if url:
-        first_on_postgres(url)
-    else:
-        first_on_sqlite(project.database_file)
-
-
 def first_on_sqlite(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.executescript(FIRST.read_text())
 
 
-def first_on_postgres(url: str) -> None:
-    """A new database taken back to the first schema, with the rows of the dump, in the order of their references."""
+def first_schema(project: Any, url: str) -> None:
+    """The database of the first released schema, with data in it: the project's own file, or at this URL.
+
+    On PostgreSQL new tables are taken back to that schema and get the rows of the dump, in the order of their keys.
+    """
+    if not url:
+        first_on_sqlite(project.database_file)
+        return
     from sqlalchemy import MetaData, create_engine
 
     from curation.store import engine as stores
