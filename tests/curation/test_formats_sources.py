@@ -185,7 +185,7 @@ def test_rows_of_a_query_are_imported_a_second_time_known_and_their_columns_are_
     assert talk["kept"] == 1
 
 
-def test_a_query_that_changes_something_or_is_none_is_refused(project):
+def test_a_query_that_changes_something_is_none_or_reaches_no_rows_is_refused(project):
     before = hashlib.sha256((project / "desk.db").read_bytes()).digest()
     for query in (
         "delete from tickets", "update tickets set label = 'x'", "attach 'new.db' as n", "pragma user_version = 9",
@@ -195,9 +195,6 @@ def test_a_query_that_changes_something_or_is_none_is_refused(project):
         assert "Traceback" not in imported(project, query, code=2)
         assert hashlib.sha256((project / "desk.db").read_bytes()).digest() == before
         assert not (project / "new.db").exists()
-
-
-def test_a_query_without_rows_a_missing_database_and_another_kind_are_refused(project):
     assert "no rows" in imported(project, "select body as question, label as answer from tickets where 0", code=2)
     assert "none.db" in imported(project, "select 1", code=2, url="sqlite:///none.db")
     assert "mysql" in imported(project, "select 1", code=2, url="mysql://me:secret@127.0.0.1/x")

@@ -221,14 +221,11 @@ class Synonyms:
         return out / np.linalg.norm(out, axis=1, keepdims=True)
 
 
-def test_pairs_are_those_of_one_meaning() -> None:
+def test_pairs_are_those_of_one_meaning_and_no_more_rows_are_embedded_than_are_proposed() -> None:
     assert isinstance(Synonyms(), Embedder)
     found = alike_across(Synonyms(), [HIRE, OTHER_WORDS, HIRE], [BUY], 0.8)
     assert [pair[:2] for pair in found.pairs] == [(1, 0)] and found.pairs[0][2] >= 0.8
     assert not alike_across(Synonyms(), ["!!"], ["??"], 0.5).pairs and not alike_across(Synonyms(), [], [BUY]).pairs
-
-
-def test_no_more_rows_are_embedded_than_are_proposed() -> None:
     train = [f"row {k} about subject{k} and its parts{k}" for k in range(200)]
     assert alike_across(Synonyms(), [*train, OTHER_WORDS], [BUY]).embedded <= 11
 

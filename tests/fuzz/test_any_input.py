@@ -97,8 +97,6 @@ def odd_values(draw: Any, line: bytes) -> bytes:
                 continue
             place[key] = draw(ODD)
             break
-        if not isinstance(value, dict) or not value:
-            break
     return json.dumps(value).encode()
 
 
