@@ -90,7 +90,10 @@ def test_names_are_masked_in_every_finding_while_they_are_looked_for(tmp_path):
     plain, masked = check_files(files), check_files(files, options=Options(names=find))
     shown = {f.name for f in plain.findings if any("Maria Lopez" in t for e in f.evidence for t in e.texts)}
     assert {"duplicates", "contradictions", "leaks", "pii", "residue"} <= shown
+    assert "names" not in {finding.name for finding in plain.findings}
     assert shown | {"names"} <= {finding.name for finding in masked.findings}
+    notes = [evidence.note for evidence in masked.named("names").evidence]
+    assert notes == ["1 name", "1 name", "1 name", "2 names", "1 name"]
     assert "Maria" not in json.dumps(masked.as_json()) and "[NAME]" in json.dumps(masked.as_json())
     assert mask("Maria Lopez") == "Maria Lopez"
 
@@ -132,20 +135,11 @@ def test_a_check_that_is_stopped_keeps_what_was_found(tmp_path, monkeypatch):
     assert "diversity" not in midway.measures and "form" in midway.measures
 
 
-INTERRUPTED = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-sys.argv = ["rung", "data", "check", "/dev/stdin", "--json"]
-from rung.cli import main
-main()
-"""
-
-
 def test_ctrl_c_prints_what_was_found_and_exits_130():
     """Rows come through a pipe that stays open; so much went into it that some were read when Ctrl-C comes."""
     text = "".join(json.dumps(each) + " " * 8000 + "\n" for each in FAULTY * 12)
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    pipe, command = subprocess.PIPE, [sys.executable, "-m", "rung", "data", "check", "/dev/stdin", "--json"]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     process.stdin.write(text)
     process.stdin.flush()
     process.send_signal(signal.SIGINT)

@@ -17,7 +17,7 @@ from curation.checks.diversity import distinct_pairs, packing, vendi
 from curation.checks.phrases import order_in_text
 from curation.checks.private import name_finder
 from curation.checks.rules import may_match, quality_rules
-from curation.mask import Spot, find_personal, find_secrets, mask, names_masked
+from curation.mask import find_personal, find_secrets, mask, names_masked
 from curation.rows import Reject
 from workspace.errors import RungError
 from workspace.extras import installed
@@ -95,17 +95,6 @@ def test_measures_of_variety():
     assert distinct_pairs(["a b", "a b"]) == 0.5 and packing(["same text " * 50]) < 0.1
     apart = ["apple pear", "river boat", "music note", "winter snow"]
     assert vendi(apart) == pytest.approx(4, abs=1e-6) and vendi(["apple pear"] * 4) == pytest.approx(1, abs=1e-6)
-
-
-def test_names_of_persons_are_looked_for_when_asked_and_masked():
-    """With a finder of two letters and more in capitals; presidio itself is tried by the test below."""
-    find = lambda text: [Spot(m.start(), m.end(), "NAME", "NAME") for m in re.finditer(r"\b[A-Z]{2,}\b", text)]  # noqa: E731
-    rows = [row("ask ANN LEE now", "BOB knows"), row("ask nobody", "x")]
-    assert "names" not in run(rows)
-    with names_masked(find):
-        finding = run(rows, names=find)["names"]
-    assert finding.ids == ("r-0",) and finding.evidence[0].note == "3 names"
-    assert finding.evidence[0].texts == ("ask [NAME] [NAME] now -> [NAME] knows",)
 
 
 @pytest.mark.slow
