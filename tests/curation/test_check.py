@@ -18,7 +18,7 @@ from rows_in_files import FAULTY, lines, row, text
 from curation.checks import diversity
 from curation.checks.base import Options
 from curation.checks.run import check_files, check_project
-from curation.example import Example, chat_row
+from curation.example import chat_row
 from curation.mask import Spot, mask
 from curation.store import open_store
 from workspace.folder import Project
@@ -154,7 +154,7 @@ def test_a_pipe_is_read_once_and_looked_at_twice(name: str, tmp_path: Path) -> N
     """The test side is looked at a second time, for leaks: of a pipe that is only there from a copy."""
     train, pipe = tmp_path / "train.jsonl", tmp_path / name
     asked = "how does one change the oil of a very old motor boat in winter"
-    train.write_text(Example(chat_row(asked, "with care")).to_json() + "\n")
+    lines(train, [row(asked, "with care")])
     os.mkfifo(pipe)
     table = f"question,answer\n{asked},with care\n"
     text = table if name.endswith("csv") else train.read_text()

@@ -6,12 +6,12 @@ import json
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rows_in_files import row
+from rows_in_files import lines, row
 
 from curation.checks import run
 from curation.checks import subjects as rows_held
@@ -39,11 +39,6 @@ def rows_of(count: int, size: int) -> list[Example]:
     return [Example(chat_row(prose(rng, size), prose(rng, 2), note="x" * 3_000)) for _ in range(count)]
 
 
-def written(path: Path, rows: Sequence[Example]) -> Path:
-    path.write_text("".join(row.to_json() + "\n" for row in rows))
-    return path
-
-
 def traced(work: Callable[..., Any], *given: Any, **more: Any) -> tuple[Any, int, int]:
     """What this returns, and the bytes that it takes at most and at its end."""
     tracemalloc.start()
@@ -61,7 +56,7 @@ def test_train_files_are_passed_over_and_not_held(tmp_path: Path) -> None:
     most, sizes = [], []
     for count in (500, 2_000):
         rows = [*(Example(chat_row(prose(rng, 4), prose(rng, 300))) for _ in range(count)), test[3]]
-        path = written(tmp_path / "train.jsonl", rows)
+        path = lines(tmp_path / "train.jsonl", rows)
         sizes.append(path.stat().st_size)
         del rows
         report, peak, _ = traced(find_leaks, RowFile([path]), test, numba=True)
@@ -82,7 +77,7 @@ def test_of_many_leaks_the_shared_words_are_not_held(tmp_path: Path) -> None:
             asked = test[number % 100].question.split()
             asked[7 + number // 100] = f"changed{number}"
             rows.append(Example(chat_row(" ".join(asked), test[number % 100].answer or "")))
-        return RowFile([written(tmp_path / "train.jsonl", rows)])
+        return RowFile([lines(tmp_path / "train.jsonl", rows)])
 
     find_leaks(train(300), test, numba=True)
     held = []
@@ -121,8 +116,8 @@ def test_rows_are_checked_and_not_held(tmp_path: Path, monkeypatch: pytest.Monke
                 found, *_ = traced(check_project, store, made, settings, stage=stage)
             assert found.named("leaks").ids == ("r-000008", "r-000009", "r-000010")
         else:
-            check_files([written(tmp_path / "train.jsonl", test), written(tmp_path / "test.jsonl", test)])
-            files = [written(tmp_path / "rows.jsonl", rows), written(tmp_path / "test.jsonl", test)]
+            check_files([lines(tmp_path / "train.jsonl", test), lines(tmp_path / "test.jsonl", test)])
+            files = [lines(tmp_path / "rows.jsonl", rows), lines(tmp_path / "test.jsonl", test)]
             del rows
             found, *_ = traced(check_files, files, stage=stage)
         assert found.named("leaks").rows == 3
@@ -158,9 +153,9 @@ def test_a_sample_of_long_rows_is_smaller_and_every_row_is_as_likely(monkeypatch
         sampler = rows_held.Sampler(seed)
         for line in range(100):
             sampler.add(Subject(one, "f", line), 10)
-        lines = [subject.line for subject in sampler.rows()]
-        assert lines == sorted(set(lines)) and 5 <= len(lines) <= 25 and sampler.seen == 100
-        drawn.update(lines)
+        held = [subject.line for subject in sampler.rows()]
+        assert held == sorted(set(held)) and 5 <= len(held) <= 25 and sampler.seen == 100
+        drawn.update(held)
     expected = drawn.total() / 100
     assert all(abs(drawn[line] - expected) < 5 * expected**0.5 for line in range(100))
 
@@ -170,7 +165,7 @@ def test_how_many_rows_were_judged_is_told(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(rows_held, "SAMPLE_BYTES", 40_000)
     monkeypatch.setattr(rows_held, "FEWEST_HELD", 5)
     for size, is_sampled in ((10, False), (200, True)):
-        found = check_files([written(tmp_path / "rows.jsonl", rows_of(size, 40))])
+        found = check_files([lines(tmp_path / "rows.jsonl", rows_of(size, 40))])
         assert found.kept == size and (found.sampled is not None) == is_sampled
     assert found.sampled is not None and 5 <= found.sampled < 200
     assert f"{found.sampled} rows" in " ".join(checks_text.lines(found, "rung data check", True))

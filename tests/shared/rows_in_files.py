@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from curation.example import chat_row
+from curation.example import Example, chat_row
 from curation.rows import read_rows
 
 TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
@@ -41,7 +41,9 @@ def text(rng, words=24):
 
 
 def lines(path, rows, *more):
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows) + "".join(more))
+    """A file of these rows or examples, and more lines; its path."""
+    given = (each.row if isinstance(each, Example) else each for each in rows)
+    path.write_text("".join(json.dumps(each) + "\n" for each in given) + "".join(more))
     return path
 
 
