@@ -4,6 +4,7 @@ import random
 import re
 import warnings
 from importlib.metadata import entry_points
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -149,18 +150,11 @@ MAILS = ["ann.lee@example.org", "bob@example.co.uk"]
 PHONES = ["+1 415 555 0132", "415-555-0133", "(415) 555-0134", "+49 30 1234567", "020 7946 0123"]
 
 
-GLUED = [
-    (first, glue, second)
-    for first in (*MAILS, *PHONES)
-    for glue in ("", "/", ",", " ", "-")
-    for second in (*MAILS, *PHONES)
-    if glue or not (first[-1].isdigit() and second[0].isdigit())  # else nothing tells where the one ends
-]
-
-
 def test_personal_data_next_to_other_personal_data_is_masked_whole():
-    for parts in GLUED:
-        told = mask(f"see {''.join(parts)} please")
+    for first, glue, second in product((*MAILS, *PHONES), ("", "/", ",", " ", "-"), (*MAILS, *PHONES)):
+        if not glue and first[-1].isdigit() and second[0].isdigit():
+            continue  # nothing tells where the one ends
+        told = mask(f"see {first}{glue}{second} please")
         left = re.sub(r"\[(EMAIL|PHONE)\]", "", told)
         assert not re.search(r"\d|@|\b(?:ann|lee|bob|example|org)\b", left), told
         assert told.startswith("see ") and told.endswith(" please")

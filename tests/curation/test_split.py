@@ -44,19 +44,6 @@ def plan_of(rows: list[Example], pinned: dict[int, SplitName] | None = None, **c
     return plan_split(rows, DatasetSettings(**chosen), shares, pinned or {})
 
 
-def nearness(rows: list[Example]) -> Callable[[int, int], bool]:
-    """By the words of the definition: are these two near?"""
-    template = find_template([r.question for r in rows])
-    sets = [(found - template) or found for found in (shingles(r.question) for r in rows)]
-
-    def near(i: int, j: int) -> bool:
-        one, other = rows[i].question, rows[j].question
-        words = jaccard(sets[i], sets[j]) >= 0.8
-        return words or exact(one, other) or jaccard(grams(one), grams(other)) >= 0.8
-
-    return near
-
-
 @tries(200)
 @given(seed=st.integers(0, 1 << 40), size=st.integers(0, 30))
 def test_keys_and_pins(seed: int, size: int) -> None:
@@ -68,7 +55,15 @@ def test_keys_and_pins(seed: int, size: int) -> None:
     for index, split in pinned.items():
         assert plan.split[index] == split or (index in gone and split != "test")
     across = {frozenset((c.index, c.against)) for c in plan.across}
-    near = nearness(rows)
+    template = find_template([row.question for row in rows])
+    sets = [(found - template) or found for found in (shingles(row.question) for row in rows)]
+
+    def near(i: int, j: int) -> bool:
+        """By the words of the definition."""
+        one, other = rows[i].question, rows[j].question
+        words = jaccard(sets[i], sets[j]) >= 0.8
+        return words or exact(one, other) or jaccard(grams(one), grams(other)) >= 0.8
+
     for i, j in combinations(range(size), 2):
         if not plan.split[i] or not plan.split[j] or plan.split[i] == plan.split[j]:
             continue
