@@ -9,6 +9,7 @@ from pathlib import Path
 
 import in_process
 import pytest
+from rows_in_files import lines, row
 
 TITLE, CLIPBOARD, LINK = "\x1b]0;pwned\x07", "\x1b]52;c;cHduZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\"
 DEVICE, BIDI, ONE_BYTE = "\x1bP+q544e\x1b\\", "\u200f\u2066\u202eevil", "\x9b31m\x7f\x85"
@@ -26,9 +27,8 @@ def rung(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     hostile = f"open {TITLE}{CLIPBOARD}{LINK}{DEVICE}{BIDI}{ONE_BYTE} now"
-    rows = [(hostile, "A"), (hostile, f"B{TITLE}"), (FORMULA, "-1+1"), ("plain question here", "@SUM(1)")]
-    text = "".join(json.dumps({"prompt": q, "completion": a}) + "\n" for q, a in rows)
-    (tmp_path / "rows.jsonl").write_text(text)
+    asked = [(hostile, "A"), (hostile, f"B{TITLE}"), (FORMULA, "-1+1"), ("plain question here", "@SUM(1)")]
+    lines(tmp_path / "rows.jsonl", [row(question, answer) for question, answer in asked])
     (tmp_path / "torn.jsonl").write_text(f'{{"prompt": "{hostile}')
     rung(tmp_path, "init", "p")
     return tmp_path / "p"

@@ -119,15 +119,9 @@ def test_only_the_sign_a_line_begins_with_has_a_colour():
     assert output.coloured("a ✓ b") == "a ✓ b"
 
 
-class Screen(io.StringIO):
-    """A terminal of 40 columns."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_line_that_is_redrawn_fits_the_terminal_and_is_drawn_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Screen()
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", "40")
     step = {"kind": "step", "step": 3, "steps": 465, "loss": 0.5, "tokens_per_second": 795.0, "eta_seconds": 4000.0}

@@ -64,16 +64,13 @@ def test_the_first_prompt_is_drafted_from_labels_and_a_written_guideline(tmp_pat
     assert [path.read_text() for path in (project.prompts / "old").iterdir()] == [FILES[PROMPT_FILE]]
 
 
-def test_a_guideline_that_nobody_wrote_or_that_is_too_long_is_not_in_the_drafted_prompt(tmp_path):
+def test_what_a_person_wrote_stays_and_no_template_or_long_guideline_is_drafted_from(tmp_path):
     for name, guideline in (("template", ""), ("long", "A bill is about money. " * 400)):
         project, drafted = frozen_with_answers(tmp_path / name, ["card", "bill"], guideline)
         assert drafted == ["2 labels"] and len((project.prompts / "prompt.md").read_text().splitlines()) == 3
-
-
-def test_a_prompt_that_a_person_wrote_stays(tmp_path):
-    (tmp_path / "prompts").mkdir()
-    (tmp_path / "prompts" / "prompt.md").write_text("Mine.\n")
-    project, drafted = frozen_with_answers(tmp_path, ["card", "bill"])
+    (tmp_path / "own" / "prompts").mkdir(parents=True)
+    (tmp_path / "own" / "prompts" / "prompt.md").write_text("Mine.\n")
+    project, drafted = frozen_with_answers(tmp_path / "own", ["card", "bill"])
     assert drafted == [] and (project.prompts / "prompt.md").read_text() == "Mine.\n"
 
 

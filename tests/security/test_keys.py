@@ -12,7 +12,6 @@ from typing import Any
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 from warm import warm
 from works import HOSTED, answer, refuse
@@ -122,22 +121,13 @@ def test_a_hosted_provider_takes_its_key_from_the_keyring_and_says_where_it_look
 
 @pytest.mark.parametrize(("said", "told"), [("it is locked", "it is locked"), ("", "KeyringLocked")])
 def test_a_keyring_that_cannot_be_read_is_no_empty_one(said: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Locked(KeyringBackend):
-        priority = 1
+    def locked(service: str, name: str) -> str:
+        raise KeyringLocked(said)
 
-        def get_password(self, service: str, username: str) -> str | None:
-            raise KeyringLocked(said)
-
-        set_password = get_password  # type: ignore[assignment]
-
-    before = keyring.get_keyring()
-    keyring.set_keyring(Locked())
-    try:
-        monkeypatch.delenv("RUNG_API_KEY", raising=False)
-        with pytest.raises(RungError) as refused:
-            key_of("RUNG_API_KEY")
-    finally:
-        keyring.set_keyring(before)
+    monkeypatch.setattr(keyring, "get_password", locked)
+    monkeypatch.delenv("RUNG_API_KEY", raising=False)
+    with pytest.raises(RungError) as refused:
+        key_of("RUNG_API_KEY")
     assert refused.value.where == "RUNG_API_KEY" and told in refused.value.message
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import shutil
 import socket
 import subprocess
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rows_in_files import lines
 from warm import warm
 from works import answer
 
 OFFLINE = Path(__file__).resolve().parents[1] / "offline.py"
-SCORES = "".join(json.dumps({"id": n, "baseline": n % 2, "tuned": 1}) + "\n" for n in range(40))
 COMMANDS = (
     ("status",), ("doctor", "--json"), ("questions", "--json"), ("advise",), ("rules", "list"), ("locate",),
     ("estimate", "--model", "SmolLM2-135M-Instruct"),
@@ -36,7 +35,7 @@ def test_the_main_commands_work_with_the_network_cut(stages: Any, loopback: Any,
     root = Path(shutil.copytree(before, tmp_path / "p"))
     for name in ("pool.jsonl", "test.jsonl"):
         shutil.copy(before.parent / name, tmp_path)
-    (root / "scores.jsonl").write_text(SCORES)
+    lines(root / "scores.jsonl", [{"id": n, "baseline": n % 2, "tuned": 1} for n in range(40)])
     loopback.requests.clear()
     for words in COMMANDS:
         done = warm(*words, at=root, offline=True, XDG_CACHE_HOME=str(tmp_path))
