@@ -18,24 +18,16 @@ NO_FIGURES = {"answer, reason, remark", "chosen setting", "for example", "no.", 
 
 def headings() -> set[str]:
     """Of every table in a report or a page."""
-    found = set()
-    for path in TEMPLATES:
-        for text in re.findall(r"<th\b[^>]*>(.*?)</th>", path.read_text(encoding="utf-8"), re.DOTALL):
-            plain = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", "", text).strip()
-            found |= {plain} if plain else set()
-    return found
+    text = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES)
+    over = re.findall(r"<th\b[^>]*>(.*?)</th>", text, re.DOTALL)
+    return {re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", "", each).strip() for each in over} - {""}
 
 
 def labels() -> set[str]:
     """First words of `("label", text)` pairs in the modules that put figures into words."""
-    found = set()
-    for path in WORDS:
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
-                value = node.elts[0].value
-                if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z ,?-]+", value):
-                    found.add(value)
-    return found
+    nodes = [node for path in WORDS for node in ast.walk(parsed(path)) if isinstance(node, ast.Tuple)]
+    first = [getattr(node.elts[0], "value", None) for node in nodes if len(node.elts) == 2]
+    return {each for each in first if isinstance(each, str) and re.fullmatch(r"[A-Za-z][A-Za-z ,?-]+", each)}
 
 
 def is_told(label: str) -> bool:

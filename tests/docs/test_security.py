@@ -37,12 +37,8 @@ ATTACKS = (
     "web/test_routes.py::test_a_link_that_ended_was_revoked_or_never_was",
 )
 """The tests that attack the promises."""
-PROMISES = [
-    match[1]
-    for match in re.finditer(
-        r"^\| ([A-Z].*?\.) \|", (ROOT / "docs" / "security.md").read_text().split("## Trust")[0], re.MULTILINE
-    )
-]
+PAGE = (ROOT / "docs" / "security.md").read_text().split("## Trust")[0]
+PROMISES = re.findall(r"^\| ([A-Z].*?\.) \|", PAGE, re.MULTILINE)
 """The promises of the page, in its order, which is that of the attacks."""
 
 

@@ -76,9 +76,7 @@ ROWS = "question,answer\n" + "".join(f"what is number {n} of the list in words,a
 def ran(*command: str | Path, cwd: Path, home: Path) -> str:
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home / "tmp")}
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=environment | kept, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env=environment | kept, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
