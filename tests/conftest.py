@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forks import REAL, ROOT, stand_in
 from hypothesis import HealthCheck, settings
+from lives import mounted
 from llamas import tiny  # noqa: F401
 from loopback_server import Loopback, serving
 
@@ -80,36 +79,6 @@ def loopback() -> Iterator[Loopback]:
         yield fake
 
 
-@pytest.fixture
-def torn() -> Callable[..., None]:
-    """A script entry that breaks the connection in the middle of the body."""
-
-    def tear(handler: BaseHTTPRequestHandler, request: object) -> None:
-        handler.send_response(200)
-        handler.send_header("content-type", "application/json")
-        handler.send_header("content-length", "5000")
-        handler.end_headers()
-        handler.wfile.write(b'{"id": "msg')
-        handler.wfile.flush()
-        handler.connection.close()
-        handler.close_connection = True
-
-    return tear
-
-
-@pytest.fixture
-def slow() -> Callable[..., None]:
-    """A script entry that never answers; it ends when the other side has gone."""
-
-    def sleep(handler: BaseHTTPRequestHandler, request: object) -> None:
-        handler.connection.settimeout(60)
-        with contextlib.suppress(OSError):
-            handler.connection.recv(1)
-        handler.close_connection = True
-
-    return sleep
-
-
 # Started in the background of a script, a process ignores Ctrl-C and so do its children: tests send it on purpose.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -156,10 +125,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB in memory; only root may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    try:
+    with mounted(place, "2m"):
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.htm
 
 import pytest
 from hosted_replies import HELLO, QUICK, client, completion, failure
+from loopback_server import torn
 
 from chat.compatible import Compatible
 from chat.endpoint import Endpoint
@@ -170,7 +171,7 @@ def test_a_server_that_lists_no_model(loopback, body):
     assert refused.value.where == loopback.url.removeprefix("http://")
 
 
-def test_an_answer_that_breaks_off(loopback, torn):
+def test_an_answer_that_breaks_off(loopback):
     loopback.say(torn)
     with pytest.raises(RungError, match="no answer"):
         Endpoint(loopback.url, "m").answer(HELLO.turns, 8)

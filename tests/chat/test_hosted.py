@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 from hosted_replies import HELLO, claude_batch, client, completion, failure, message
+from loopback_server import slow, torn
 
 from chat.batching import Batches, sent_batches
 from chat.calls import Patience
@@ -86,7 +87,7 @@ def test_what_stays_is_told(provider, loopback, status, kind, calls):
     assert "because so" in error.message and str(status) in error.message and "127.0.0.1" in error.message
 
 
-def test_a_torn_connection_and_a_timeout_are_tried_again(provider, loopback, torn, slow):
+def test_a_torn_connection_and_a_timeout_are_tried_again(provider, loopback):
     loopback.say(torn, slow, (200, MAKE[provider]()))
     model = client(provider, loopback.url, timeout=2.5)
     model.price = PRICE

@@ -6,6 +6,7 @@ import bank
 import in_shell
 import pytest
 from hosted_replies import completion
+from loopback_server import torn
 from runs_by_hand import finish_run
 
 from curation.split.manifest import load_split
@@ -92,7 +93,7 @@ def test_a_service_is_measured_on_the_same_items_and_the_tuned_model_must_beat_i
         assert rival["difference"] == 0 and verdict["verdict"] != "ship"
 
 
-def test_a_service_that_goes_away_stops_the_command_and_counts_no_item_as_wrong(project, shell, loopback, torn):
+def test_a_service_that_goes_away_stops_the_command_and_counts_no_item_as_wrong(project, shell, loopback):
     def going_away(handler, request):
         gone = "abroad today" in request[3]["messages"][-1]["content"]
         return (torn if gone else answering)(handler, request)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hosted_replies import claude_batch, message
 from in_shell import rung
+from loopback_server import torn
 from scripted import unlike
 
 from chat.batching import sent_batches
@@ -120,7 +121,7 @@ def test_a_batch_outlives_the_program_and_is_paid_once(
 
 
 def test_a_batch_that_may_have_been_sent_is_not_sent_again(
-    project: Project, settings: Settings, reviewed: Store, claude: Any, loopback: Any, torn: Any
+    project: Project, settings: Settings, reviewed: Store, claude: Any, loopback: Any
 ) -> None:
     loopback.script[:] = [torn]
     for expected in (ChatError, Refusal, Refusal):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hosted_replies import completion
+
 from curation.store import StoredRow, open_store
 from training.monitoring.drift import DriftReport, measure
 from training.monitoring.learn import Learnt, learn
@@ -19,8 +21,9 @@ ASKED = [{"role": "user", "content": "q"}]
 
 def litellm(number: int, question: str, answer: str, **more: Any) -> dict[str, Any]:
     """A request as LiteLLM's standard payload logs it."""
+    name = f"chatcmpl-{number}"
     return {
-        "id": f"chatcmpl-{number}",
+        "id": name,
         "call_type": "acompletion",
         "status": "success",
         "model": "house",
@@ -28,11 +31,7 @@ def litellm(number: int, question: str, answer: str, **more: Any) -> dict[str, A
         "endTime": 1_764_000_000.5 + 60 * number,
         "response_cost": 0.001,
         "messages": [{"role": "user", "content": question}],
-        "response": {
-            "id": f"chatcmpl-{number}",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
-            "usage": {"prompt_tokens": 9, "completion_tokens": 3},
-        },
+        "response": {**completion(answer), "id": name, "usage": {"prompt_tokens": 9, "completion_tokens": 3}},
         **more,
     }
 
@@ -57,19 +56,16 @@ def score(value: Any, **more: Any) -> dict[str, Any]:
 
 
 def imported(house: Project, *logs: Path, **wish: Any) -> Any:
-    """Take the logs into the project."""
     return take_in(house, read_logs(list(logs), keep_rejects=True), **wish)
 
 
 def learnt(house: Project, **wish: Any) -> Learnt:
-    """Learn from what was imported."""
     settings = load_settings(house.settings_file, {})
     with open_store(house, settings) as store:
         return learn(house, settings, store, **wish)
 
 
 def measured(house: Project, **wish: Any) -> DriftReport:
-    """The drift report of what was imported."""
     return measure(house, load_settings(house.settings_file, {}), **wish)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lives import free_port
 
 FIRST = Path(__file__).with_name("first_schema.sql")
 """A dump of a database that the first schema's own code made: frozen, never made anew."""
@@ -65,9 +65,7 @@ def postgres() -> Iterator[Callable[[], str]]:
 def _started(run: Callable[..., None], folder: Path) -> int:
     """The port of a server that answers; another one where a test beside it took the one that was free."""
     for _ in range(5):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        port = free_port()
         with contextlib.suppress(subprocess.CalledProcessError):
             options = f"-p {port} -h 127.0.0.1 -k {folder}"
             run("pg_ctl", "-D", folder / "data", "-o", options, "-l", folder / "log", "-t", "600", "start")

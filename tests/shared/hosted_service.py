@@ -40,7 +40,7 @@ def share(*parts: str) -> float:
 class Service:
     """`right` gives a question's label, and a model answers right where its share of the question is below `skill`.
 
-    `price` is USD a million tokens in and out. `cached` is the share of the prompt that the cache had.
+    `cached` is the share of the prompt that the cache had.
     """
 
     right: Callable[[str], str]
@@ -61,7 +61,6 @@ class Service:
     """The probability of its answer to a question, for those who ask for it; a service may tell none."""
     thinks: int = 0
     """Tokens that are thought before each answer, and billed; a lower limit cuts the answer."""
-    price: tuple[float, float] = (1.0, 5.0)
     calls: int = 0
     served: dict[str, int] = field(default_factory=dict)
     """How often each question was answered."""
@@ -137,6 +136,6 @@ class Service:
         return sum(self.served.values())
 
     def usd(self, cached_price: float) -> float:
-        """Return the cost of all answers."""
+        """Return the cost of all answers at PRICES."""
         fresh, kept, written = self.tokens
-        return (fresh * self.price[0] + kept * cached_price + written * self.price[1]) / 1e6
+        return (fresh * 1.0 + kept * cached_price + written * 5.0) / 1e6

@@ -7,6 +7,7 @@ import random
 import signal
 import sqlite3
 import tomllib
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from workspace.files import sha256_file
 from workspace.folder import Project
 
 KILLED = -signal.SIGKILL
+READ: dict[str, Callable[[str], object]] = {
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+    ".jsonl": lambda text: [json.loads(line) for line in text.split("\n")[:-1]],
+}
+"""How a file is read that must be whole; of an append-only log the last line may be half."""
 
 
 def moments(events: int, count: int, seed: str) -> list[int]:
@@ -37,8 +44,8 @@ def assert_sound(root: Path) -> None:
     for folder in project.datasets.glob("v*"):
         assert all(sha256_file(folder / s.file) == s.sha256 for s in read_manifest(folder).splits.values())
     for path in root.rglob("*"):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts):
-            assert_whole(path)
+        if path.suffix in READ and not any(part.startswith(".") for part in path.relative_to(root).parts):
+            READ[path.suffix](path.read_text())
 
 
 def assert_ended(root: Path) -> None:
@@ -51,18 +58,6 @@ def assert_ended(root: Path) -> None:
     }
     made = [path for room in last for path in root.glob(f"{room}/[!.]*") if path.is_dir()]
     assert all((path / last[path.parent.name]).is_file() for path in made), made
-
-
-def assert_whole(path: Path) -> None:
-    """JSON parses, TOML parses, and every line of JSONL but the last of an append-only log."""
-    if path.suffix == ".json":
-        json.loads(path.read_bytes())
-    elif path.suffix == ".toml":
-        tomllib.loads(path.read_text())
-    elif path.suffix == ".jsonl":
-        lines = path.read_bytes().split(b"\n")
-        for line in lines[:-1]:
-            json.loads(line)
 
 
 def standing(root: Path) -> dict[str, Any]:
@@ -81,13 +76,10 @@ def standing(root: Path) -> dict[str, Any]:
         for folder in sorted(project.datasets.glob("v*"))
     }
     # Sets: a command that was killed when all was done leaves a whole report or release, and the next makes another.
-    found["reports"] = {read_scores(path) for path in project.evaluations.glob("*/report.json")}
+    reports = [json.loads(path.read_bytes()) for path in project.evaluations.glob("*/report.json")]
+    found["reports"] = {tuple((arm["arm"], arm["score"]) for arm in report["arms"]) for report in reports}
     found["releases"] = {
         tuple(sorted(str(p.relative_to(path.parent)) for p in path.parent.rglob("*") if p.is_file()))
         for path in project.releases.glob("*/release.json")
     }
     return found
-
-
-def read_scores(path: Path) -> tuple[tuple[str, float], ...]:
-    return tuple((arm["arm"], arm["score"]) for arm in json.loads(path.read_bytes())["arms"])

@@ -1,11 +1,16 @@
-"""Waiting for processes in tests, and what a run left."""
+"""Processes in tests: waiting for them, ports for them, and what a run left."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 from training.runs import curve
 
@@ -19,6 +24,13 @@ def wait_until(there: Callable[[], object]) -> None:
     while not there():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def gone(process: int) -> bool:
@@ -37,6 +49,18 @@ def processes(*words: str) -> list[int]:
             if {word.encode() for word in words} <= set(place.read_bytes().split(b"\0")):
                 found.append(int(place.parent.name))
     return found
+
+
+@contextlib.contextmanager
+def mounted(place: Path, size: str) -> Iterator[None]:
+    """A file system of this size in memory, while the block runs; only root may mount one."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def losses(folder: Path, kind: str = "step") -> list[tuple[int, float]]:

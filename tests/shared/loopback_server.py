@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -55,6 +55,26 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: Any, headers: dict[
         handler.wfile.write(data)
 
 
+def torn(handler: BaseHTTPRequestHandler, _request: object) -> None:
+    """Break the connection in the middle of the body."""
+    handler.send_response(200)
+    handler.send_header("content-type", "application/json")
+    handler.send_header("content-length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"id": "msg')
+    handler.wfile.flush()
+    handler.connection.close()
+    handler.close_connection = True
+
+
+def slow(handler: BaseHTTPRequestHandler, _request: object) -> None:
+    """Never answer; end when the other side has gone."""
+    handler.connection.settimeout(60)
+    with contextlib.suppress(OSError):
+        handler.connection.recv(1)
+    handler.close_connection = True
+
+
 class Server(ThreadingHTTPServer):
     """A server to which a client that hangs up is no news."""
 
@@ -65,7 +85,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving() -> Iterator[Loopback]:
     """The server, while the block runs."""
     fake = Loopback()

@@ -18,9 +18,8 @@ class Scripted:
     """A scripted reply outside the set is an error, not a pass."""
 
     def __init__(self, replies: Sequence[str] | Callable[[Ask], str | Reply], *, name: str = "scripted") -> None:
-        if not callable(replies) and not replies:
-            raise RungError("A scripted model needs at least one reply.")
-        self._next = replies if callable(replies) else _in_turn(replies)
+        turn = cycle([] if callable(replies) else replies)
+        self._next = replies if callable(replies) else lambda _: next(turn)
         self.name = name
         self.asked: list[Ask] = []
 
@@ -48,8 +47,3 @@ def unlike(said: object) -> str:
     """A text that is near to no other, the same for the same words."""
     chance = random.Random(str(said))
     return " ".join("".join(chance.choices("bdfgklmnrst", k=6)) for _ in range(8))
-
-
-def _in_turn(replies: Sequence[str]) -> Callable[[Ask], str]:
-    turn = cycle(replies)
-    return lambda ask: next(turn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clinic import ANSWERS, SETTINGS
+from clinic import ANSWERS, SETTINGS, made_up
 from hosted_replies import completion
 from scripted import unlike
 from warm import warm
@@ -25,8 +24,6 @@ class Work:
 
     stage: str
     words: tuple[str, ...]
-    again: int = 0
-    """Exit code of the same command where it was not killed, and where it ends the work."""
 
 
 WORKS = {
@@ -43,12 +40,7 @@ WORKS = {
 
 def rows(count: int, seed: int) -> str:
     """JSONL in which no row is near another but a few that are there twice."""
-    chance = random.Random(seed)
-    words = [a + b + c for a in "bdfgklm" for b in "aeiou" for c in ("n", "r", "st")]
-    made = [
-        {"prompt": " ".join(chance.choices(words, k=9)) + "?", "completion": f"E1{n % 4} eye both"}
-        for n in range(count)
-    ]
+    made = [{"prompt": f"{row.question}?", "completion": row.answer} for row in made_up(count, seed)]
     return "".join(json.dumps(row) + "\n" for row in [*made, *made[: count // 10]])
 
 

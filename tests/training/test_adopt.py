@@ -13,7 +13,6 @@ from evaluation.verdict.rule import newest_verdict
 from training.release.releases import verify
 from training.runs import read_runs
 from workspace.folder import Project
-from workspace.settings import load_settings
 
 
 @pytest.fixture
@@ -37,10 +36,8 @@ def test_an_adapter_is_adopted_evaluated_and_released_and_unknown_rows_are_said_
     done = rung("evaluate", "R-001", "--json")
     assert "Traceback" not in done.stderr and json.loads(done.stdout)["run"] == "R-001"
     assert any("rows" in note and "unknown" in note for note in json.loads(done.stdout)["notes"])
-
-    settings = load_settings(own.settings_file)
-    judged(own, settings, right=30)
-    folder = let(own, settings, "adapter,merged")
+    judged(own, right=30)
+    folder = let(own, "adapter,merged")
     assert verify(folder).faults == []
     card = (folder / "README.md").read_text()
     assert "clinic-lora" in card and "unknown" in card

@@ -15,7 +15,6 @@ from warm import Done, warm
 from training.runs import find_run, read_run
 from workspace.files import sha256_file
 from workspace.folder import Project
-from workspace.settings import load_settings
 
 RUN = "runs/R-001"
 pytestmark = pytest.mark.slow
@@ -58,7 +57,7 @@ def test_a_killed_run_goes_on(own: Project, trained: tuple[Path, Done], tmp_path
 def test_a_killed_command_goes_on(words, trained: tuple[Path, Done], tmp_path):
     before, _ = trained
     if words[0] == "release":
-        judged(Project(before), load_settings(before / "rung.toml"), right=30)
+        judged(Project(before), right=30)
     root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
     whole = warm(*words, at=root)
     wanted = standing(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import in_shell
@@ -18,39 +19,35 @@ from workspace.settings import Settings, load_settings
 
 
 @pytest.fixture(scope="session")
-def trained(built: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with a finished run."""
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`staged(name, before, change)`: a copy of a project, changed once a run."""
 
-    def make(folder: Path) -> None:
-        root = Path(shutil.copytree(built, folder / "clinic"))
-        toml = root / "rung.toml"
-        toml.write_text(toml.read_text() + f'[model]\nbase = "{tiny}"\n')
-        done = in_shell.rung("train", cwd=root)
-        assert done.returncode == 0, done.stderr
+    def make(name: str, before: Path, change: Callable[[Project], object]) -> Path:
+        made = once(tmp_path_factory, name, lambda to: change(Project(shutil.copytree(before, to / "clinic"))))
+        return made / "clinic"
 
-    return once(tmp_path_factory, "trained", make) / "clinic"
+    return make
 
 
 @pytest.fixture(scope="session")
-def ruled(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(built: Path, tiny: Path, staged: Callable[..., Path]) -> Path:
+    def train(project: Project) -> None:
+        project.settings_file.write_text(project.settings_file.read_text() + f'[model]\nbase = "{tiny}"\n')
+        in_shell.rung("train", cwd=project.root, code=0)
+
+    return staged("trained", built, train)
+
+
+@pytest.fixture(scope="session")
+def ruled(trained: Path, staged: Callable[..., Path]) -> Path:
     """The project whose run has the verdict ship, as E-002."""
-
-    def make(folder: Path) -> None:
-        project = Project(Path(shutil.copytree(trained, folder / "clinic")))
-        judged(project, load_settings(project.settings_file), right=30)
-
-    return once(tmp_path_factory, "ruled", make) / "clinic"
+    return staged("ruled", trained, lambda project: judged(project, right=30))
 
 
 @pytest.fixture(scope="session")
-def shipped(ruled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shipped(ruled: Path, staged: Callable[..., Path]) -> Path:
     """A release of the run as adapter and merged, with files for vLLM and TGI: nobody changes it."""
-
-    def make(folder: Path) -> None:
-        project = Project(Path(shutil.copytree(ruled, folder / "clinic")))
-        let(project, load_settings(project.settings_file), "adapter,vllm,tgi")
-
-    return once(tmp_path_factory, "shipped", make) / "clinic" / "releases" / "L-001"
+    return staged("shipped", ruled, lambda project: let(project, "adapter,vllm,tgi")) / "releases" / "L-001"
 
 
 @pytest.fixture
@@ -67,7 +64,6 @@ def shipping(ruled: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def settings(trained: Path) -> Settings:
-    """Settings of either copy."""
     return load_settings(trained / "rung.toml")
 
 

@@ -4,42 +4,56 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import in_shell
 import pytest
+from hosted_replies import completion
 from in_process import rung
+from tokenizers import Tokenizer
 
 from advisor.answer_file import parse_answers
 from advisor.decide import decide
 from advisor.rulefiles import load_rulebook
 from chat.endpoint import Endpoint
-from training.release.goldens import Goldens, ServerCheck, check_server, read_goldens
+from training.release.goldens import GoldenPrompt, ServerCheck, check_server, read_goldens
 from workspace.artefact import write_artefact
 
 
+@dataclass
 class Wrong:
-    """A server that gives the golden answers but for what is put in: `text` and `count` of its answers, `begin` tokens
+    """A server that gives the golden answers but for what is put in: `text` of its answers, `begin` tokens
     in front, `extra` in its template's text, `temperature` as its default.
     """
 
-    def __init__(self, goldens: Goldens, tokens: Callable[[str], list[int]]) -> None:
-        self.by_question = {str(i.turns[-1]["content"]): i for i in goldens.items}
-        self.tokens = tokens
-        self.text: Callable[[str], str] = lambda text: text
-        self.begin: list[int] = []
-        self.extra = ""
-        self.temperature = 0.0
-        self.tells = True
+    folder: Path
+    url: str
+    text: Callable[[str], str] = str
+    begin: tuple[int, ...] = ()
+    extra: str = ""
+    temperature: float = 0.0
+    tells: bool = True
 
-    def __call__(self, handler: Any, request: tuple[str, str, dict[str, str], Any]) -> tuple[int, Any]:
+    def check(self) -> ServerCheck:
+        return check_server(Endpoint(f"{self.url}/v1"), read_goldens(self.folder), self.folder)
+
+    def tokens(self, text: str) -> list[int]:
+        own = Tokenizer.from_file(str(self.folder / "merged" / "tokenizer.json"))
+        return list(own.encode(text, add_special_tokens=False).ids)
+
+    def __call__(self, _handler: Any, request: tuple[str, str, dict[str, str], Any]) -> tuple[int, Any]:
         _, path, _, body = request
         if path == "/v1/models":
             return 200, {"data": [{"id": "served"}]}
         if path == "/v1/chat/completions":
-            return 200, self._answer(body)
+            item = self._item(body)
+            text = self.text(item.text)
+            prompt = len(self.begin) + len(self.tokens(item.prompt + self.extra))
+            made = completion(text, "length" if len(text) > len(item.text) else "stop")
+            return 200, made | {"usage": {"prompt_tokens": prompt, "completion_tokens": 5}}
         if path == "/props" and self.tells:
             return 200, {"default_generation_settings": {"params": {"temperature": self.temperature}}}
         if path == "/apply-template" and self.tells:
@@ -48,44 +62,29 @@ class Wrong:
             return 200, {"tokens": self.tokens(body["content"])}
         return 404, {"error": "not here"}
 
-    def _item(self, body: Any) -> Any:
-        return self.by_question[body["messages"][-1]["content"]]
-
-    def _answer(self, body: Any) -> dict[str, Any]:
-        item = self._item(body)
-        text = self.text(item.text)
-        prompt = len(self.begin) + len(self.tokens(item.prompt + self.extra))
-        done = "length" if len(text) > len(item.text) else "stop"
-        choice = {"finish_reason": done, "message": {"role": "assistant", "content": text}}
-        return {"choices": [choice], "usage": {"prompt_tokens": prompt, "completion_tokens": 5}}
+    def _item(self, body: Any) -> GoldenPrompt:
+        asked = body["messages"][-1]["content"]
+        return next(item for item in read_goldens(self.folder).items if item.turns[-1]["content"] == asked)
 
 
 @pytest.fixture
 def server(golden_folder: Path, loopback: Any) -> Wrong:
-    from tokenizers import Tokenizer
-
-    own = Tokenizer.from_file(str(golden_folder / "merged" / "tokenizer.json"))
-    wrong = Wrong(read_goldens(golden_folder), lambda text: own.encode(text, add_special_tokens=False).ids)
+    wrong = Wrong(golden_folder, loopback.url)
     loopback.say(wrong)
     return wrong
 
 
-@pytest.fixture
-def replay(golden_folder: Path, loopback: Any) -> Callable[[], ServerCheck]:
-    return lambda: check_server(Endpoint(f"{loopback.url}/v1"), read_goldens(golden_folder), golden_folder)
-
-
-def test_equal_answers_pass(server: Wrong, replay: Callable[[], ServerCheck], loopback: Any) -> None:
-    found = replay()
+def test_equal_answers_pass(server: Wrong, loopback: Any) -> None:
+    found = server.check()
     assert found.passed and found.equal == found.prompts == 2 and not found.differences and not found.warnings
     assert found.matches == "the run"
     asked = [body for _, path, _, body in loopback.requests if path == "/v1/chat/completions"]
     assert all(body["temperature"] == 0 and body["model"] == "served" for body in asked)
     server.temperature = 0.8
-    found = replay()
+    found = server.check()
     assert found.passed and "0.8" in found.warnings[0], "a default that samples"
     server.text = lambda text: text.replace("eye both", "eye right")
-    found = replay()
+    found = server.check()
     assert found.passed and found.equal == 1 and found.matches == "gguf q4_k_m", "as a released form did"
 
 
@@ -93,7 +92,7 @@ TURNS = itertools.count()
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "template": ("template", {"extra": "<think>"}),
     "template by its count": ("template", {"tells": False, "extra": "<think> more words"}),
-    "begins twice": ("bos", {"begin": [1]}),
+    "begins twice": ("bos", {"begin": (1,)}),
     "never stops": ("eos", {"text": lambda text: text + "\nuser\nand so on"}),
     "stops early": ("stop", {"text": lambda text: text[:3]}),
     "draws": ("sampling", {"text": lambda _: f"no {next(TURNS)}"}),
@@ -102,10 +101,10 @@ FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_of_a_server_has_its_cause(server: Wrong, replay: Callable[[], ServerCheck], fault: str) -> None:
+def test_each_fault_of_a_server_has_its_cause(server: Wrong, fault: str) -> None:
     cause, values = FAULTS[fault]
     vars(server).update(values)
-    found = replay()
+    found = server.check()
     assert not found.passed and {d.cause for d in found.differences} == {cause}
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,15 +34,11 @@ def stands(project: Project, before: Path) -> None:
     assert [path.name for path in project.releases.iterdir() if path.is_dir()] == [before.name]
 
 
-def program(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
 def llama(tmp_path: Path, settings: Settings, script: str, **values: object) -> Settings:
     """Settings that name a llama.cpp of ours, whose server is this script."""
-    program(tmp_path / "llama" / "llama-server", f"#!/bin/sh\n{script}\n")
+    (tmp_path / "llama").mkdir()
+    (tmp_path / "llama" / "llama-server").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "llama" / "llama-server").chmod(0o755)
     (tmp_path / "llama" / "libllama.so").touch()
     return changed(settings, "release", llama_cpp=str(tmp_path / "llama"), **values)
 
@@ -53,7 +47,7 @@ def test_a_full_disk(shipping: Project, settings: Settings, small_disk: Path) ->
     shipping.releases.symlink_to(small_disk)
     before = release_untuned(shipping, settings, by="sam")
     with pytest.raises(RungError, match=r"L-002.*disk"):
-        let(shipping, settings, "adapter,merged")
+        let(shipping, "adapter,merged")
     stands(shipping, before)
 
 
@@ -63,29 +57,13 @@ def test_a_converter_that_is_killed(
     before = release_untuned(shipping, settings, by="sam")
     monkeypatch.setenv("RUNG_CACHE_DIR", str(tmp_path / "cache"))
     tool = _kept(CONVERTER, "converter")[0]
-    script = (
-        "import os, sys; open(sys.argv[sys.argv.index('--outfile') + 1], 'w').write('half'); os.kill(os.getpid(), 9)"
-    )
-    program(tool / "convert_hf_to_gguf.py", script)
+    tool.mkdir(parents=True)
+    half = "import os, sys; open(sys.argv[sys.argv.index('--outfile') + 1], 'w').write('half'); os.kill(os.getpid(), 9)"
+    (tool / "convert_hf_to_gguf.py").write_text(half)
     (tool / "ready").touch()
     with pytest.raises(Refusal, match=r"f32.*SIGKILL"):
-        let(shipping, llama(tmp_path, settings, "exit 0"), "gguf")
+        let(shipping, "gguf", llama(tmp_path, settings, "exit 0"))
     stands(shipping, before)
-
-
-def fails(named: Settings, told: str) -> None:
-    """Serving a model with these settings is refused in these words."""
-    with pytest.raises(Refusal, match=told), serving(named, Path("model.gguf"), 512):
-        pass
-
-
-def test_a_port_in_use_and_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        fails(llama(tmp_path, settings, "exit 0", port=port), str(port))
-    fails(changed(settings, "release", llama_cpp=str(tmp_path)), r"llama-server.*libllama\.so")
 
 
 SERVES = """from pathlib import Path; from training.release.gguf import serving; from workspace.settings import *
@@ -111,6 +89,12 @@ def test_a_killed_release_leaves_no_child(settings: Settings, tmp_path: Path, co
         parent.wait()
 
 
+def serves_none(named: Settings, told: str) -> None:
+    """Serving a model with these settings is refused in these words."""
+    with pytest.raises(Refusal, match=told), serving(named, Path("model.gguf"), 512):
+        pass
+
+
 @pytest.mark.parametrize(
     ("script", "told", "patience"),
     [
@@ -124,15 +108,23 @@ def test_a_server_that_ends_at_once_or_is_never_ready(
     settings: Settings, tmp_path: Path, script: str, told: str, patience: int
 ) -> None:
     note = tmp_path / "pid"
-    fails(
-        llama(tmp_path, settings, f"echo $$ > {note}.new; mv {note}.new {note}; {script}", ready_seconds=patience), told
-    )
+    script = f"echo $$ > {note}.new; mv {note}.new {note}; {script}"
+    serves_none(llama(tmp_path, settings, script, ready_seconds=patience), told)
     if note.exists():
         with pytest.raises(ProcessLookupError):
             os.kill(int(note.read_text()), 0)
 
 
-def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings) -> None:
+def test_a_port_in_use_and_a_missing_binary(settings: Settings, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        serves_none(llama(tmp_path, settings, "exit 0", port=port), str(port))
+    serves_none(changed(settings, "release", llama_cpp=str(tmp_path)), r"llama-server.*libllama\.so")
+
+
+def test_a_tokenizer_with_added_tokens(project: Project) -> None:
     """The run was saved with a token that its base has no weights for; its hashes are those of that."""
     from transformers import AutoTokenizer
 
@@ -142,9 +134,9 @@ def test_a_tokenizer_with_added_tokens(project: Project, settings: Settings) -> 
     tokenizer.save_pretrained(str(folder / "adapter"))
     run = read_run(folder)
     write_run(folder, run, files={name: sha256_file(folder / "adapter" / name) for name in run.files})
-    judged(project, settings, right=30)
+    judged(project, right=30)
     with pytest.raises(Refusal, match=r"49,153.*49,152"):
-        let(project, settings, "merged")
+        let(project, "merged")
     assert current_release(project) is None and not [path for path in project.releases.iterdir() if path.is_dir()]
 
 
@@ -168,22 +160,16 @@ def released(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def killed_late(before: Path, room: Path, *words: str) -> Iterator[tuple[Path, int]]:
-    """Copies of the project in which the command was killed, at every second moment from its last one on backwards."""
-    whole = Path(shutil.copytree(before, room / "whole" / "clinic"))
-    events = warm(*words, at=whole).events
-    for moment in range(events, 0, -2):
-        root = Path(shutil.copytree(before, room / f"at{moment}" / "clinic"))
-        assert warm(*words, at=root, kill_at=moment).code == KILLED
-        yield root, moment
-
-
 def test_a_killed_release_stands_and_is_logged_or_is_none(released: Path, tmp_path: Path) -> None:
-    late = 0
-    for root, moment in killed_late(released, tmp_path, "release", "--to", "prompt"):
+    """Killed at every second moment from the last one on backwards."""
+    command, late = ("release", "--to", "prompt"), 0
+    events = warm(*command, at=Path(shutil.copytree(released, tmp_path / "whole" / "clinic"))).events
+    for moment in range(events, 0, -2):
+        root = Path(shutil.copytree(released, tmp_path / f"at{moment}" / "clinic"))
+        assert warm(*command, at=root, kill_at=moment).code == KILLED
         if moment % 3 == 0:
             assert_sound(root)
-        again = warm("release", "--to", "prompt", at=root)
+        again = warm(*command, at=root)
         assert again.code == 0, (moment, again.err)
         project = Project(root)
         names, logged = release_names(project), ever_released(project, load_settings(project.settings_file))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from training.release.tools import (
     run_tool,
 )
 from workspace.errors import Refusal
+from workspace.files import sha256_file
 from workspace.settings import load_settings
 from workspace.trust import trust
 
@@ -39,16 +38,12 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "small_tool.py": b"print('here')\n",
         "small_tool-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: small-tool\nVersion: 1.0\n",
         "small_tool-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "small_tool-1.0.dist-info/RECORD": b"",
     }
-    record = "small_tool-1.0.dist-info/RECORD"
-    lines = []
     with zipfile.ZipFile(folder / "small_tool-1.0-py3-none-any.whl", "w") as wheel:
         for name, data in files.items():
             wheel.writestr(name, data)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            lines.append(f"{name},sha256={digest},{len(data)}")
-        wheel.writestr(record, "\n".join([*lines, f"{record},,"]) + "\n")
-    digest = hashlib.sha256((folder / "small_tool-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    digest = sha256_file(folder / "small_tool-1.0-py3-none-any.whl")
     locks = {"small": f"small-tool==1.0 --hash=sha256:{digest}", "other": f"other-tool==1.0 --hash=sha256:{digest}",
              "unpinned": "small-tool==1.0", "tampered": f"small-tool==1.0 --hash=sha256:{'0' * 64}"}  # fmt: skip
     for name, text in locks.items():

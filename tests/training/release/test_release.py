@@ -15,6 +15,7 @@ from typing import Any
 import in_process
 import pytest
 from bank import changed
+from hosted_replies import completion
 from released import judged, let
 from vouched import edit, in_log, rewrite
 
@@ -48,38 +49,35 @@ def test_forms_bring_what_they_are_made_from() -> None:
 
 
 def test_without_a_verdict_nothing_is_released_and_keep_the_prompt_releases_the_prompt(
-    project: Project, settings: Settings, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A refused run is told at the level of its verdict: two runs are planned for the test set."""
     text = project.settings_file.read_text()
     project.settings_file.write_text(text.replace("[evaluation]\n", "[evaluation]\nruns = 2\n"))
-    settings = load_settings(project.settings_file)
     with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter")
+        let(project, "adapter")
     assert refused.value.hint.split()[1:] == ["evaluate", "R-001"]
-    judged(project, settings, right=0, otherwise="none")
+    judged(project, right=0, otherwise="none")
     with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter", by="sam", reason="I want to")
+        let(project, "adapter", by="sam", reason="I want to")
     assert refused.value.hint.split()[1:] == ["release", "--to", "prompt"] and "97.5%" in refused.value.message
     assert "97.5%" in status_of(read_facts(project)).stage("Verdict").reason
-    assert verify(release_untuned(project, settings, by="sam")).faults == []
+    assert verify(release_untuned(project, load_settings(project.settings_file), by="sam")).faults == []
     assert capsys.readouterr().out == "", "only commands print"
 
 
-def test_a_judgement_needs_a_name_and_a_reason_and_an_override_of_the_loss_signs_none(
-    project: Project, settings: Settings
-) -> None:
-    evaluation = judged(project, settings, right=9)
+def test_a_judgement_needs_a_name_and_a_reason_and_an_override_of_the_loss_signs_none(project: Project) -> None:
+    evaluation = judged(project, right=9)
     with pytest.raises(Refusal):
-        let(project, settings, "adapter")
-    card = (let(project, settings, "adapter", by="priya", reason="injuries") / "README.md").read_text()
+        let(project, "adapter")
+    card = (let(project, "adapter", by="priya", reason="injuries") / "README.md").read_text()
     assert "priya" in card and "injuries" in card
     words = {"by": "priya", "reason": "runs on the phone", "may_lose": True}
     with pytest.raises(Refusal, match="loss") as refused:
-        let(project, settings, "adapter", **words)
+        let(project, "adapter", **words)
     assert "--accept-judgement" in refused.value.hint
     rewrite(evaluation / "verdict.json", Verdict, accepted=Acceptance(by="mo", reason="injuries", at=now()))
-    card = (let(project, settings, "adapter", **words) / "README.md").read_text()
+    card = (let(project, "adapter", **words) / "README.md").read_text()
     assert "mo: “injuries”" in card and "priya: “" not in card
 
 
@@ -88,8 +86,8 @@ def test_a_run_that_a_server_was_asked_for_goes_out_and_its_card_says_so(project
     there = {"provider": "openai", "base": "tiny", "base_url": "http://gpu.example.invalid/v1"}
     settings = changed(settings, "model", **there)
     rewrite(project.evaluations / "E-001" / "report.json", Report, model="tiny (gpu.example.invalid)")
-    judged(project, settings, right=30, served=ServedRun("clinic", "gpu.example.invalid", "tiny"))
-    folder = let(project, settings, "merged")
+    judged(project, right=30, settings=settings, served=ServedRun("clinic", "gpu.example.invalid", "tiny"))
+    folder = let(project, "merged", settings)
     assert verify(folder).faults == []
     card = (folder / "README.md").read_text()
     assert "clinic" in card and "gpu.example.invalid" in card
@@ -107,66 +105,66 @@ ACCEPTED = {"by": "x", "reason": "y", "at": "2026-11-25T12:00:00Z"}
     ],
 )
 def test_a_word_changed_in_the_verdicts_file_and_in_the_log_releases_nothing(
-    project: Project, settings: Settings, right: int, otherwise: str, changes: list[dict[str, object]]
+    project: Project, right: int, otherwise: str, changes: list[dict[str, object]]
 ) -> None:
-    path = judged(project, settings, right, otherwise) / "verdict.json"
+    path = judged(project, right, otherwise) / "verdict.json"
     told = dict(read_artefact(path, Verdict))
     for values in changes:
         rewrite(path, Verdict, **values)
         with pytest.raises(Refusal) as refused:
-            let(project, settings, "adapter", by="priya", reason="said so")
+            let(project, "adapter", by="priya", reason="said so")
         assert "evaluate" in refused.value.hint and current_release(project) is None, values
         rewrite(path, Verdict, **told)
     if right == 30:
-        assert let(project, settings, "adapter").name == "L-001"
+        assert let(project, "adapter").name == "L-001"
 
 
 def test_a_database_from_before_the_verdict_releases_nothing_and_the_way_that_is_named_leads_on(
-    project: Project, settings: Settings, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
     with sqlite3.connect(project.database_file) as here, sqlite3.connect(tmp_path / "backup.db") as kept:
         here.backup(kept)
-    folder = judged(project, settings, right=30)
+    folder = judged(project, right=30)
     for path in project.root.glob("rung.db*"):
         path.unlink()
     shutil.copyfile(tmp_path / "backup.db", project.database_file)
     with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter")
+        let(project, "adapter")
     assert f"mv evaluations/{folder.name} " in refused.value.hint and "rung evaluate R-001" in refused.value.hint
     (check,) = (check for check in examine(project.root) if check.name == "log")
     assert (check.ok, check.hint) == (False, refused.value.hint)
     shutil.move(folder, tmp_path / "elsewhere")
-    judged(project, settings, right=30)
-    assert let(project, settings, "adapter").name == "L-001"
+    judged(project, right=30)
+    assert let(project, "adapter").name == "L-001"
 
 
 def test_a_run_that_the_database_no_longer_knows_is_adopted(
     project: Project, settings: Settings, built: Path, tmp_path: Path
 ) -> None:
     shutil.copyfile(built / "rung.db", project.database_file)
-    judged(project, settings, right=30)
+    judged(project, right=30)
     with pytest.raises(Refusal) as refused:
-        let(project, settings, "adapter")
+        let(project, "adapter")
     assert "mv runs/R-001 " in refused.value.hint and "rung runs adopt" in refused.value.hint
     shutil.move(project.runs / "R-001", tmp_path / "elsewhere")
     assert adopt_folder(project, settings, tmp_path / "elsewhere" / "adapter").adopted
-    judged(project, settings, right=30)
-    assert let(project, settings, "adapter").name == "L-001"
+    judged(project, right=30)
+    assert let(project, "adapter").name == "L-001"
 
 
-def test_a_prompt_beside_a_run_is_that_of_a_baseline_that_the_log_names(shipping: Project, settings: Settings) -> None:
+def test_a_prompt_beside_a_run_is_that_of_a_baseline_that_the_log_names(shipping: Project) -> None:
     other = Path(shutil.copytree(shipping.evaluations / "E-001", shipping.evaluations / "E-009"))
     edit(other / "report.json", id="E-009")
     with pytest.raises(Refusal, match="E-009"):
-        let(shipping, settings, "adapter,prompt")
+        let(shipping, "adapter,prompt")
     assert current_release(shipping) is None
 
 
 def test_another_metric_than_the_verdicts_scores_no_form(shipping: Project, settings: Settings) -> None:
     other = changed(settings, metric="char_f")
     with pytest.raises(Refusal, match=r"exact_match.*char_f"):
-        let(shipping, other, "merged")
-    assert let(shipping, other, "adapter").name == "L-001"
+        let(shipping, "merged", other)
+    assert let(shipping, "adapter", other).name == "L-001"
 
 
 def test_the_hub_reads_the_cards_of_model_and_dataset(shipped: Path) -> None:
@@ -241,35 +239,28 @@ def test_a_chain_that_is_not_what_the_release_was_made_from_damaged_or_led_elsew
         assert code == 2 and "release.json" in "".join(said) and "Traceback" not in "".join(said), data
 
 
-def test_a_merge_that_answers_otherwise_is_not_released(project: Project, settings: Settings) -> None:
+def test_a_merge_that_answers_otherwise_is_not_released(project: Project) -> None:
     """An adapter on the head of a model whose head is its embeddings too: merged, it changes both."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    folder = project.runs / "R-001" / "adapter"
-    before = read_run(project.runs / "R-001")
+    folder = project.runs / "R-001"
+    run = read_run(folder)
     torch.manual_seed(3)
-    base = AutoModelForCausalLM.from_pretrained(before.base)
+    base = AutoModelForCausalLM.from_pretrained(run.base)
     assert base.config.tie_word_embeddings
     model = get_peft_model(base, LoraConfig(target_modules=["lm_head"], r=4, init_lora_weights=False))
     for name, weights in model.named_parameters():
         if "lora_" in name:
             weights.data *= 3
-    model.save_pretrained(str(folder))
-    record = project.runs / "R-001" / "run.json"
-    told = json.loads(record.read_text())
-    told["files"] = {name: sha256_file(folder / name) for name in told["files"]}
-    record.write_text(json.dumps(told))
-    judged(project, settings, right=30)
+    model.save_pretrained(str(folder / "adapter"))
+    write_run(folder, run, files={name: sha256_file(folder / "adapter" / name) for name in run.files})
+    judged(project, right=30)
     with pytest.raises(Refusal, match="merged"):
-        let(project, settings, "merged")
+        let(project, "merged")
     assert current_release(project) is None and not list(project.releases.glob("L-*"))
-    assert let(project, settings, "adapter").is_dir(), "the adapter is the run, byte for byte"
-
-
-def linked(run: Path) -> None:
-    (run / "adapter" / "link").symlink_to(run.parents[1] / "rung.toml")
+    assert let(project, "adapter").is_dir(), "the adapter is the run, byte for byte"
 
 
 def owned(run: Path) -> None:
@@ -285,38 +276,38 @@ def owned(run: Path) -> None:
         (lambda run: (run / "adapter" / "adapter_model.safetensors").write_text("x"), r"adapter_model\.safetensors"),
         (lambda run: (run / "adapter" / "chat_template.jinja.bak").write_text("x"), r"chat_template\.jinja\.bak"),
         (lambda run: (run / "adapter" / "notes").mkdir(), "notes"),
-        (linked, "link"),
+        (lambda run: (run / "adapter" / "link").symlink_to(run.parents[1] / "rung.toml"), "link"),
         (owned, r"runs/R-001/run\.json"),
         (lambda run: write_run(run, read_run(run), base="another"), r"runs/R-001/run\.json"),
         (lambda run: write_run(run, read_run(run), system_prompt="Another line."), r"runs/R-001/run\.json"),
     ],
 )
 def test_a_run_that_is_not_the_measured_one_is_neither_released_nor_read(
-    shipping: Project, settings: Settings, change: Callable[[Path], object], told: str
+    shipping: Project, change: Callable[[Path], object], told: str
 ) -> None:
     """Weights that were changed or added to, and a record that says otherwise what the run is."""
     change(shipping.runs / "R-001")
     with pytest.raises(Refusal, match=told) as refused:
-        let(shipping, settings, "adapter")
+        let(shipping, "adapter")
     assert refused.value.hint and not list(shipping.releases.glob("*L-*"))
 
 
-def test_another_base_is_refused_and_leaves_nothing(project: Project, settings: Settings, tiny: Path) -> None:
+def test_another_base_is_refused_and_leaves_nothing(project: Project, tiny: Path) -> None:
     folder = project.runs / "R-001"
     write_run(folder, read_run(folder), base_fingerprint="0" * 64)
-    judged(project, settings, right=30)
+    judged(project, right=30)
     with pytest.raises(Refusal, match="R-001"):
-        let(project, settings, "merged")
+        let(project, "merged")
     assert not [path for path in project.releases.iterdir() if path.is_dir()]
 
 
-def test_awq_is_refused_plainly_where_no_gpu_is(project: Project, settings: Settings) -> None:
+def test_awq_is_refused_plainly_where_no_gpu_is(project: Project) -> None:
     from torch import cuda
 
     if cuda.is_available():
         pytest.skip("here is a GPU")
     with pytest.raises(Refusal, match="GPU"):
-        let(project, settings, "awq")
+        let(project, "awq")
     assert not project.releases.exists()
 
 
@@ -324,8 +315,7 @@ def test_a_released_prompt_runs_as_a_function(project: Project, settings: Settin
     """In a process of its own, against a real endpoint."""
     project.prompts.mkdir()
     folder = release_untuned(project, settings)
-    reply = {"choices": [{"message": {"role": "assistant", "content": "E10 eye both"}}]}
-    loopback.say((200, json.dumps(reply).encode(), {"content-type": "application/json"}))
+    loopback.say((200, completion("E10 eye both")))
     code = f"import answer; print(answer.answer('PDR bilat', '{loopback.url}/v1', 'm')); print(answer.messages('x'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder / "prompt", capture_output=True, text=True)
     assert done.stdout.splitlines() == ["E10 eye both", "[{'role': 'user', 'content': 'x'}]"], done.stderr
@@ -354,7 +344,7 @@ def test_one_changed_file_releases_nothing(shipping: Project, settings: Settings
     else:
         edit(shipping.root / spoilt[0], **spoilt[1])
     with pytest.raises(Refusal) as refused:
-        let(shipping, settings, "adapter", by="priya", reason="said so")
+        let(shipping, "adapter", by="priya", reason="said so")
     assert refused.value.hint and current_release(shipping) is None
     if "report.json" in spoilt[0]:
         with pytest.raises(Refusal):
