@@ -21,7 +21,7 @@ from training.gates.clearance import Clearance, Locked, admit, check_gates, gran
 from training.gates.gate import ORDER, GateOverride
 from training.plan.plans import read_plan
 from training.runs import read_run, write_run
-from workspace.artefact import now, read_artefact, write_artefact
+from workspace.artefact import now, read_artefact
 from workspace.errors import Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -38,6 +38,18 @@ def refuses(folder: Path, *words: str) -> None:
     assert all(word in text for word in words), text
 
 
+def started(project: Project, settings: Settings, folder: Path) -> None:
+    with open_desk(project, settings).store as store:
+        store.event("started", "sam", folder.name, {})
+
+
+def withdraw(project: Project, settings: Settings) -> None:
+    """Take the approval of a train row back."""
+    desk = open_desk(project, settings)
+    undo(desk, desk.store.rows(role="train")[0].id, "dana")
+    desk.store.close()
+
+
 def test_all_gates_open_and_a_cleared_run_is_admitted(ready: Project, settings: Settings, planned: Path) -> None:
     assert [(each.name, each.symbol) for each in check_gates(ready, settings, read_plan(planned))] == [
         (name, "✓") for name in ORDER
@@ -49,31 +61,43 @@ def test_all_gates_open_and_a_cleared_run_is_admitted(ready: Project, settings: 
     assert admit(folder).plan == read_plan(planned)
 
 
-# --- one test a gate: each is red where the gate's call is taken out of clearance.check_gates -----------------------
-
-
-def test_decision_gate_is_wired(ready: Project, cleared: Path, planned: Path) -> None:
-    text = ready.answers_file.read_text()
-    ready.answers_file.write_text(text.replace('prompting = "insufficient"', 'prompting = "works"'))
-    refuses(cleared, "decision", "rung advise")
-
-
-def test_dataset_gate_is_wired(ready: Project, cleared: Path) -> None:
-    """Only the manifest's own claim changes: no split, no review and no leak does."""
-    manifest = ready.datasets / "v001" / "manifest.json"
-    table = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**table, "shares": {"train": 0.5}}))
-    refuses(cleared, "dataset", "another manifest")
-
-
-def test_review_gate_is_wired(ready: Project, settings: Settings, cleared: Path) -> None:
-    withdraw(ready, settings)
-    refuses(cleared, "review", "no decision")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("answers.toml", 'prompting = "insufficient"', 'prompting = "works"', ("decision", "rung advise")),
+        # only the manifest's own claim: no split, no review and no leak changes
+        ("datasets/v001/manifest.json", '"threshold": 0.8', '"threshold": 0.9', ("dataset", "another manifest")),
+        ("datasets/v001/train.jsonl", "E1", "E2", ("dataset", "train.jsonl")),
+        ("evaluations/E-001/outputs.jsonl", '"score":0.0', '"score":1.0', ("baseline", "E-001")),
+        ("runs/R-001/clearance.json", '"P-001"', '"P-099"', ("not given by",)),
+        ("runs/R-001/plan.toml", "rank = 4", "rank = 8", ("another plan",)),
+    ],
+)
+def test_a_changed_file_closes_its_gate(
+    ready: Project, cleared: Path, file: str, old: str, new: str, told: tuple[str, ...]
+) -> None:
+    """Each is red where its gate's call is taken out of clearance.check_gates."""
+    text = (ready.root / file).read_text()
+    assert old in text
+    (ready.root / file).write_text(text.replace(old, new, 1))
+    refuses(cleared, *told)
 
 
 def test_leakage_gate_is_wired(ready: Project, settings: Settings, replan: Replan) -> None:
-    """A project whose frozen train split holds a test question word for word, everything else in order."""
-    leak_into_train(ready, settings)
+    """v002 is v001 with one train row that a reviewer turned into a test question; everything else is in order."""
+    old, new = ready.datasets / "v001", ready.datasets / "v002"
+    shutil.copytree(old, new)
+    manifest = json.loads((old / "manifest.json").read_text())
+    name = next(row["id"] for row in manifest["rows"] if row["split"] == "train" and row["line"] == 1)
+    leaked = load_split(old, "test")[0]
+    desk = open_desk(ready, settings)
+    undo(desk, name, "dana")
+    decide_all(desk, "dana", [(name, Ruling("edit", row=leaked.row))], kind="person")
+    desk.store.close()
+    lines = (old / "train.jsonl").read_text().split("\n")
+    (new / "train.jsonl").write_text("\n".join([leaked.to_json(), *lines[1:]]))
+    manifest["splits"]["train"]["sha256"] = sha256_file(new / "train.jsonl")
+    rewrite(new / "manifest.json", Manifest, version="v002", splits=manifest["splits"])
     plan = replan()
     found = {item.name: item.passed for item in check_gates(ready, settings, read_plan(plan))}
     assert found.pop("leakage") is False
@@ -81,12 +105,6 @@ def test_leakage_gate_is_wired(ready: Project, settings: Settings, replan: Repla
     by_hand = GateOverride(gate="leakage", by="sam", reason="an event that nobody may write", at=now())
     with pytest.raises(Locked, match="leakage"):
         grant(ready, settings, plan, overrides=[by_hand])
-
-
-def test_baseline_gate_is_wired(ready: Project, cleared: Path) -> None:
-    outputs = ready.evaluations / "E-001" / "outputs.jsonl"
-    outputs.write_text(outputs.read_text().replace('"score":0.0', '"score":1.0', 1))
-    refuses(cleared, "baseline", "E-001")
 
 
 def test_machine_gate_is_wired(ready: Project, settings: Settings, planned: Path) -> None:
@@ -123,16 +141,6 @@ def test_a_row_counts_as_decided_by_the_log_alone(ready: Project, planned: Path,
     assert found.passed is False and "r-000020 " in found.why
 
 
-# --- ways round ---------------------------------------------------------------------------------------------------
-
-
-def test_a_changed_byte_in_a_split_is_refused(ready: Project, cleared: Path) -> None:
-    path = ready.datasets / "v001" / "train.jsonl"
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"E1", b"E2", 1))
-    refuses(cleared, "dataset", "train.jsonl")
-
-
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_a_split_elsewhere_with_the_same_bytes_closes_the_gate(
     ready: Project, planned: Path, tmp_path: Path, split: str
@@ -152,31 +160,15 @@ def test_the_manifest_of_another_dataset_is_refused(ready: Project, settings: Se
         grant(ready, settings, plan)
 
 
-def test_a_receipt_that_was_edited_is_refused(cleared: Path) -> None:
-    receipt = read_artefact(cleared / "clearance.json", Clearance)
-    write_artefact(cleared / "clearance.json", receipt.model_copy(update={"plan": "P-099"}))
-    refuses(cleared, "not given by")
-
-
-def test_a_clearance_for_another_plan_is_refused(cleared: Path) -> None:
-    text = (cleared / "plan.toml").read_text()
-    (cleared / "plan.toml").write_text(text.replace("rank = 4", "rank = 8"))
-    refuses(cleared, "another plan")
-
-
-@pytest.mark.parametrize(("state", "logged"), [("finished", True), ("failed", True), ("finished", False)])
-def test_a_used_clearance_is_refused(
-    ready: Project, settings: Settings, cleared: Path, state: str, logged: bool
+def test_a_used_clearance_is_refused_whatever_its_record_says(
+    ready: Project, settings: Settings, cleared: Path
 ) -> None:
-    if logged:
-        started(ready, settings, cleared)
-    write_run(cleared, read_run(cleared), state=state)
+    write_run(cleared, read_run(cleared), state="finished")
     refuses(cleared, "was used")
-
-
-def test_a_used_clearance_with_its_record_reset_is_refused(ready: Project, settings: Settings, cleared: Path) -> None:
     started(ready, settings, cleared)
-    refuses(cleared, "was used (cleared)")
+    for state in ("finished", "failed", "cleared"):
+        write_run(cleared, read_run(cleared), state=state)
+        refuses(cleared, f"was used ({state})")
     (cleared / "run.json").unlink()
     refuses(cleared, "twice")
 
@@ -225,6 +217,7 @@ def test_a_softer_policy_in_the_environment_is_no_way_round(
 ) -> None:
     """The policy of the freeze holds: neither the process that trains nor `rung train` itself takes a softer one."""
     withdraw(ready, settings)
+    refuses(cleared, "review", "no decision")
     monkeypatch.setenv("RUNG_REVIEW__POOL", "trust")
     refuses(cleared, "review", "no decision")
     with pytest.raises(Locked, match="review"):
@@ -240,9 +233,6 @@ def test_gates_that_are_open_but_differ_from_the_receipt_are_refused(ready: Proj
     refuses(cleared, "baseline", "rung train")
 
 
-# --- expiry -------------------------------------------------------------------------------------------------------
-
-
 def test_a_clearance_expires_while_a_new_guideline_is_being_gone_through(
     ready: Project, settings: Settings, cleared: Path
 ) -> None:
@@ -255,38 +245,6 @@ def test_a_clearance_expires_while_a_new_guideline_is_being_gone_through(
     assert admit(cleared).folder == cleared
 
 
-# --- helpers ------------------------------------------------------------------------------------------------------
-
-
-def started(project: Project, settings: Settings, folder: Path) -> None:
-    with open_desk(project, settings).store as store:
-        store.event("started", "sam", folder.name, {})
-
-
-def withdraw(project: Project, settings: Settings) -> None:
-    """Take the approval of a train row back."""
-    desk = open_desk(project, settings)
-    undo(desk, desk.store.rows(role="train")[0].id, "dana")
-    desk.store.close()
-
-
-def leak_into_train(project: Project, settings: Settings) -> None:
-    """Freeze v002 by hand: v001 with one train row that a reviewer turned into a test question."""
-    old, new = project.datasets / "v001", project.datasets / "v002"
-    shutil.copytree(old, new)
-    manifest = json.loads((old / "manifest.json").read_text())
-    name = next(row["id"] for row in manifest["rows"] if row["split"] == "train" and row["line"] == 1)
-    leaked = load_split(old, "test")[0]
-    desk = open_desk(project, settings)
-    undo(desk, name, "dana")
-    decide_all(desk, "dana", [(name, Ruling("edit", row=leaked.row))], kind="person")
-    desk.store.close()
-    lines = (old / "train.jsonl").read_text().split("\n")
-    (new / "train.jsonl").write_text("\n".join([leaked.to_json(), *lines[1:]]))
-    manifest["splits"]["train"]["sha256"] = sha256_file(new / "train.jsonl")
-    rewrite(new / "manifest.json", Manifest, version="v002", splits=manifest["splits"])
-
-
 def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung, ready: Project) -> None:
     made = rung("plan", "--set", "epochs=3", "--json")
     document = json.loads(made.stdout)
@@ -297,11 +255,8 @@ def test_the_plan_made_last_is_named_where_rung_toml_asks_for_another(rung: Rung
     assert told.returncode == 1 and "P-002" in told.stderr and "P-001" in told.stderr
     assert "P-002" not in rung("train", "P-001").stderr
     assert [path.stem for path in ready.plans.glob("P-*.toml")] == ["P-001"], "a plan that nobody asked for is not kept"
-
-
-def test_answers_that_cannot_be_read_leave_no_plan(rung: Rung, ready: Project) -> None:
     ready.answers_file.write_text("task = \n")
-    assert rung("plan").returncode == 2 and not list(ready.plans.glob("*.toml"))
+    assert rung("plan").returncode == 2 and len(list(ready.plans.glob("*.toml"))) == 1
 
 
 def test_it_is_said_before_training_that_the_baseline_was_asked_otherwise(rung: Rung) -> None:
