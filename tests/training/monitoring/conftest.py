@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+import rows_in_files
 from clinic import line_of, phrases
 from freezing import approved
 from once import once
@@ -33,13 +34,10 @@ def project(tmp_path) -> Project:
 def write(tmp_path):
     """`write(lines, name)`: a log file; an entry that is text or bytes is written as it is."""
 
-    def made(lines, name="log.jsonl", end="\n"):
-        path = tmp_path / name
-        raw = [
-            x if isinstance(x, bytes) else x.encode() if isinstance(x, str) else json.dumps(x).encode() for x in lines
-        ]
-        path.write_bytes(b"\n".join(raw) + end.encode())
-        return path
+    def made(lines, name="log.jsonl"):
+        return rows_in_files.write(
+            tmp_path / name, *(x if isinstance(x, bytes | str) else json.dumps(x) for x in lines)
+        )
 
     return made
 

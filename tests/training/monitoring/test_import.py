@@ -40,7 +40,8 @@ def test_every_line_is_accounted_for_and_the_same_log_again_changes_nothing(proj
     watched = read_watched(project)
     assert [(r.ref, r.answer, r.rating) for r in watched.requests] == [("W-001:1", "a1", None), ("W-001:4", "a2", -1.0)]
     assert watched.unmatched == 1
-    for nothing_new in (log, write([""], "empty.jsonl"), write([], "none.jsonl", end="")):
+    (project.root / "none.jsonl").touch()
+    for nothing_new in (log, write([""], "empty.jsonl"), project.root / "none.jsonl"):
         assert imported(project, nothing_new) is None and len(read_imports(project)) == 1
     more = write([litellm(2, "q2", "a2", metadata={"rating": "down"}), litellm(3, "q3", "a3")], "next.jsonl")
     again = imported(project, more)
@@ -85,8 +86,7 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
     assert call["function"]["arguments"] == {"card": "[CARD]", "n": 3, "on": True}
     files = [path for path in (project.root / "watch").rglob("*") if path.is_file()]
     kept = b"".join(gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files)
-    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
-    assert done.returncode == 0, done.stderr
+    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root, code=0)
     kept += (tmp_path / "rejects.jsonl").read_bytes() + done.stdout.encode() + project.database_file.read_bytes()
     assert b"[EMAIL]" in kept and b"[KEY]" in kept
     assert not [secret for secret in SECRETS if secret.encode() in kept]
@@ -128,7 +128,7 @@ def test_a_log_of_another_format_is_refused_even_with_rejects_and_the_command_th
 
 
 def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Project, write):
-    log = write([litellm(1, "q", "a"), "{", litellm(2, "q", "b"), '{"id": 1, "id": 2}', '{"half": '], end="")
+    log = write([litellm(1, "q", "a"), "{", litellm(2, "q", "b"), '{"id": 1, "id": 2}', '{"half": '])
     done = rung("watch", "import", str(log), "--json", cwd=project.root)
     assert done.returncode == 2 and not list((project.root / "watch").glob("W-*"))
     problems = json.loads(done.stdout)["error"]["problems"]
@@ -137,8 +137,7 @@ def test_malformed_lines_stop_the_command_with_all_their_numbers(project: Projec
 
 def test_a_line_of_megabytes_is_told_and_not_held(project: Project, write, tmp_path):
     log = write([litellm(1, "q", "a"), b'{"messages": "' + b"x" * 17_000_000 + b'"}', litellm(2, "q", "b")])
-    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root)
-    assert done.returncode == 0, done.stderr
+    done = rung("watch", "import", str(log), "--rejects", str(tmp_path / "rejects.jsonl"), cwd=project.root, code=0)
     assert "line 2" in done.stdout and "17.0 MB" in done.stdout
     assert (tmp_path / "rejects.jsonl").stat().st_size < 10_000
     assert len(read_watched(project).requests) == 2
@@ -215,24 +214,19 @@ def test_a_score_on_a_line_of_its_own_finds_its_request(given, rating, words):
     assert (said.rating, said.words, said.comment, made.joined) == (rating, words, "why", 1)
 
 
-def test_scores_of_evaluators_are_counted_and_no_rating(project: Project, write):
+def test_scores_of_evaluators_are_no_ratings_nor_is_what_cannot_be_read_and_a_sentence_is_a_comment(
+    project: Project, write
+):
     machine = score(0.1, name="hallucination", source="EVAL", comment="made up by the judge")
-    log = write([generation("o-1"), machine, generation("o-2", scores=[score(0.9, name="accuracy")])])
-    made = imported(project, log)
-    assert made.why_aside == {"a score that no person gave": 1}
-    told = "\n".join(imported_lines(made, [], None))
-    assert "hallucination (1), accuracy (1)" in told
-    assert [(r.rating, r.comment) for r in read_watched(project).requests] == [(None, ""), (None, "")]
-
-
-def test_a_rating_that_cannot_be_read_is_told_and_a_sentence_is_a_comment(project: Project, write):
+    scored = [generation("o-1"), machine, generation("o-2", scores=[score(0.9, name="accuracy")])]
     said = [{"metadata": {"rating": "4/5"}}, {"feedback": {"rating": "meh"}}, {"feedback": "the side is wrong"},
             {"feedback": {"type": "survey"}}]  # fmt: skip
-    lines = [litellm(n, "q", "a", **more) for n, more in enumerate(said)]
-    made = imported(project, write(lines))
-    assert made.ratings_unclear == {"4/5": 1, "meh": 1}
-    assert "4/5 (1), meh (1)" in "\n".join(imported_lines(made, [], None))
-    assert [r.comment for r in read_watched(project).requests] == ["", "", "the side is wrong", ""]
+    made = imported(project, write([*scored, *(litellm(n, "q", "a", **more) for n, more in enumerate(said))]))
+    assert made.why_aside == {"a score that no person gave": 1} and made.ratings_unclear == {"4/5": 1, "meh": 1}
+    told = "\n".join(imported_lines(made, [], None))
+    assert "hallucination (1), accuracy (1)" in told and "4/5 (1), meh (1)" in told
+    assert [(r.rating, r.comment) for r in read_watched(project).requests if r.comment] == [(None, "the side is wrong")]
+    assert [r.rating for r in read_watched(project).requests] == [None] * 6
 
 
 def test_a_trace_with_its_generation_is_one_request_and_its_scores_find_it(project: Project, write):

@@ -2,9 +2,11 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from as_logged import imported, litellm
+from bank import changed
 from clinic import line_of, phrases
 from scipy.stats import binom
 from scripted import Scripted
@@ -29,19 +31,16 @@ from training.monitoring.signals import (
 from workspace.folder import Project
 from workspace.settings import load_settings
 
-SHOWN = [chat_row("DM2 w/ CKD, call +49 170 1234567", "E11 kidney none"), chat_row("T1DM PDR OU", "E10 eye both")]
-
 
 def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_row(tmp_path):
+    shown = [chat_row("DM2 w/ CKD, call +49 170 1234567", "E11 kidney none"), chat_row("T1DM PDR OU", "E10 eye both")]
     (tmp_path / "prompt").mkdir()
-    (tmp_path / "prompt" / "prompt.json").write_text(json.dumps({"examples": SHOWN}))
+    (tmp_path / "prompt" / "prompt.json").write_text(json.dumps({"examples": shown}))
     turns = OwnTurns([Example(chat_row("q", "a"))], tmp_path)
     logged = [
         {"role": "system", "content": "Turn it into the house line."},
-        {"role": "user", "content": "T1DM PDR OU"},
-        {"role": "assistant", "content": "E10 eye both"},
-        {"role": "user", "content": "DM2 w/ CKD, call [PHONE]"},
-        {"role": "assistant", "content": "E11 kidney none"},
+        *shown[1]["messages"],
+        *chat_row("DM2 w/ CKD, call [PHONE]", "E11 kidney none")["messages"],
         {"role": "user", "content": "Passages:\n[1] E11.md: a\n[2] E10.md: b\n\nT2DM w/ DKA"},
     ]
     assert (
@@ -49,16 +48,12 @@ def test_system_message_examples_and_passages_of_the_release_are_no_part_of_the_
         == [{"role": "user", "content": turns.question(logged)}]
         == [{"role": "user", "content": logged[-1]["content"].split("\n\n")[1]}]
     )
-    talk = [*logged[:1], {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}, logged[-1]]
+    talk = [*logged[:1], *chat_row("hello", "hi")["messages"], logged[-1]]
     assert [turn["role"] for turn in turns.of(talk)] == ["user", "assistant", "user"], "a talk of one's own stays"
-
-
-def test_the_rows_own_system_message_takes_the_place_of_the_prompts():
-    logged = [{"role": "system", "content": "Prompt v3."}, {"role": "user", "content": "q"}]
     one = OwnTurns([Example(chat_row("a", "b", "House.")), Example(chat_row("c", "d", "House."))], None)
-    assert one.of(logged)[0] == {"role": "system", "content": "House."}
+    assert one.of(talk)[0] == {"role": "system", "content": "House."}, "the rows' own system message"
     several = OwnTurns([Example(chat_row("a", "b", "House.")), Example(chat_row("c", "d"))], None)
-    assert several.of(logged)[0] == logged[0]
+    assert several.of(talk)[0] == talk[0]
 
 
 def test_the_form_of_answers_is_told_by_the_rows(house: Project):
@@ -67,7 +62,7 @@ def test_the_form_of_answers_is_told_by_the_rows(house: Project):
     assert not form.wrong(f"  {line_of(standing.rows[0].question)}", "stop")
     assert form.wrong("E99 nowhere", "stop") and form.wrong("", "stop") and form.wrong("E10 OD", "length")
     objects = [Example(chat_row("q", '{"code": 1, "side": "left"}')), Example(chat_row("r", '{"side": "", "code": 2}'))]
-    standing = standing.__class__(**{**vars(standing), "choices": (), "rows": objects})
+    standing = replace(standing, choices=(), rows=objects)
     assert not ProductionForm(standing).wrong('{"side": 1, "code": 2}', "stop")
     assert ProductionForm(standing).wrong('{"side": 1}', "stop") and ProductionForm(standing).wrong("E10 OD", "stop")
     masked = masked_text('{"side": "+1 415 555 0132", "code": 4111111111111111}')  # as production's answers are kept
@@ -88,30 +83,27 @@ def test_the_judge_looks_at_production_and_at_the_test_alike(house: Project, wri
     log = write([litellm(n, text, "E13 OS" if n % 2 else line_of(text)) for n, text in enumerate(phrases(80, 55))])
     imported(house, log)
     (house.root / "judge.md").write_text("The line names the type of the phrase.\n")
-    settings = load_settings(house.settings_file, {})
-    settings = settings.model_copy(update={"judge": settings.judge.model_copy(update={"kind": kind})})
-    asked = []
+    settings = changed(load_settings(house.settings_file, {}), "judge", kind=kind)
 
     def rule(ask):
         text = str(ask.turns[-1]["content"])
-        asked.append(text)
         question = text.split("Question:\n")[1].split("\n\n")[0]
         good = line_of(question) == text.split("Answer to judge:\n")[1].split("\n\n")[0]
         return ("YES" if good else "NO") if kind == "rubric" else ("5" if good else "2")
 
-    replies = Replies(tmp_path / "replies.jsonl")
-    judge = judge_of(house, settings, Scripted(rule), replies)
+    model = Scripted(rule)
+    judge = judge_of(house, settings, model, Replies(tmp_path / "replies.jsonl"))
     report = measure(house, settings, judge=judge, judged=30)
     signal = next(signal for signal in report.signals if signal.name == "judge")
     assert (signal.n, signal.n_before, signal.before) == (30, 30, 0.0) and signal.raised and signal.now is not None
-    assert 0.2 < signal.now < 0.8 and len(asked) == 60
+    assert 0.2 < signal.now < 0.8 and len(model.asked) == 60
 
 
 def test_the_judge_is_given_both_sides_masked(house: Project):
     """Production is kept masked: beside answers that are not, `[PHONE]` alone would look worse."""
     standing = released(house, load_settings(house.settings_file, {}))
     said = [each.model_copy(update={"output": "Call +1 415 555 0132."}) for each in standing.answered]
-    standing = standing.__class__(**{**vars(standing), "answered": said})
+    standing = replace(standing, answered=said)
     seen = []
 
     def judge(pairs):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from as_logged import ASKED, generation, joined, litellm, score
+from hosted_replies import completion
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
@@ -244,10 +245,7 @@ class Exchange:
 
     @property
     def whole(self):
-        message = {"role": "assistant", "content": self.answer}
-        choice = {"index": 0, "message": message, "finish_reason": self.end}
-        return {"id": self.name, "object": "chat.completion", "model": "house", "choices": [choice],
-                "usage": {"prompt_tokens": 9, "completion_tokens": 3}}  # fmt: skip
+        return completion(self.answer, self.end) | {"id": self.name, "model": "house"}
 
     @property
     def items(self):
