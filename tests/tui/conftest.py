@@ -9,6 +9,7 @@ import threading
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import ladder
 import pytest
 from hosted_replies import completion
 from in_process import rung
@@ -84,8 +85,6 @@ def program():
 @pytest.fixture(scope="session")
 def climbed(tmp_path_factory):
     """A project with measured baselines in which every gate of training is open."""
-    import ladder
-
     return once(tmp_path_factory, "climbed", lambda folder: ladder.measured(folder / "clinic")) / "clinic"
 
 
@@ -133,8 +132,6 @@ def held():
 @pytest.fixture
 def served(tmp_path, loopback, monkeypatch):
     """A frozen project whose model is a server that waits for `go` in the middle of the first arm."""
-    import ladder
-
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     project = ladder.frozen(tmp_path / "clinic")
     model = f'[model]\nprovider = "openai"\nbase = "tiny"\nbase_url = "{loopback.url}/v1"\n'

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from conftest import rows
-from conftest_tui import idle, on_stage, opened, playing, press, running, settled, text_of, until
+from conftest_tui import idle, on_stage, playing, press, settled, text_of, until
 from in_process import rung
 from review_rows import store_of
 from textual.widgets import Input
@@ -132,9 +132,7 @@ async def test_leaks_are_counted_alike_everywhere_and_a_second_f_waits(project, 
 
 @pytest.mark.parametrize("left", [(), ("leaks",)])
 async def test_a_waiting_fix_does_nothing_where_the_new_list_has_nothing_or_x_was_pressed(project, program, left):
-    app = program(project)
-    async with running(app) as pilot:
-        screen = await opened(pilot, 3)
+    async with on_stage(program(project), 3) as (app, pilot, screen):
         screen.pending = "leaks"
         if left:
             screen.action_no_finding()

@@ -22,26 +22,9 @@ LOOKS = {"j", "k", "up", "down", "pageup", "pagedown", "space", "home", "end"}
 """Looking around moves nothing where all is in sight."""
 
 
-def hinted(screen):
-    """The keys that the key line names, as Textual calls them."""
-    return [NAMED.get(key, key) for key, _ in screen.hints() if key not in NOT_A_KEY]
-
-
-def bound(screen):
-    """Return the stage's own key bindings."""
-    found = screen.active_bindings
-    return [key for key, active in found.items() if active.enabled and active.node is screen and not key.isdigit()]
-
-
 def seen(app):
     """Everything that a person can notice of a key."""
     return text_of(app), app.screen, tuple(app.jobs), app.clipboard
-
-
-async def stage(pilot, number):
-    """Open a stage."""
-    screen = await opened(pilot, number)
-    return screen
 
 
 async def pressed(pilot, way, key):
@@ -66,23 +49,24 @@ async def pressed(pilot, way, key):
 async def no_dead_key(pilot, way):
     """Press every key of the screen that this way leads to."""
     screen = await way(pilot)
-    keys = bound(screen)
-    assert set(hinted(screen)) <= set(screen.active_bindings)
-    dead = [key for key in keys if key not in EVERYWHERE | FOCUS | LOOKS and not await pressed(pilot, way, key)]
+    found = screen.active_bindings
+    assert {NAMED.get(key, key) for key, _ in screen.hints() if key not in NOT_A_KEY} <= set(found)
+    own = {key for key, active in found.items() if active.enabled and active.node is screen and not key.isdigit()}
+    dead = [key for key in own - EVERYWHERE - FOCUS - LOOKS if not await pressed(pilot, way, key)]
     assert dead == []
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 async def test_stages_that_a_new_project_opens(project, program, number):
     async with playing(program(project), size=(100, 30)) as (_, pilot):
-        await no_dead_key(pilot, functools.partial(stage, number=number))
+        await no_dead_key(pilot, functools.partial(opened, number=number))
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8, 9, 10])
 async def test_stages_that_a_trained_project_opens(clinic, program, number):
     ladder.ruled_on(clinic, 50)
     async with playing(program(clinic.root), size=(100, 30)) as (_, pilot):
-        await no_dead_key(pilot, functools.partial(stage, number=number))
+        await no_dead_key(pilot, functools.partial(opened, number=number))
 
 
 async def start(pilot):

@@ -6,7 +6,7 @@ import contextlib
 import re
 import threading
 
-from conftest_tui import playing, press, rested, settled, text_of, until, words_in
+from conftest_tui import on_stage, playing, press, rested, settled, text_of, until, words_in
 from review_rows import LOOSE, PAIR, PLAIN, POLY, TALK, begun, decided_by, log, reviewing, shown_item, store_of, stored
 from sqlalchemy import event
 
@@ -38,20 +38,6 @@ async def test_the_answers_of_a_pair_stand_beside_one_another_and_turns_in_their
             places = [shown.index(part) for part in ("System", "Question 1", "Answer 1", "Question 2")]
             assert places == sorted(places)
     assert stored(folder)["r-000001"].example.row == {**PAIR, "chosen": PAIR["chosen"] + "!"}
-
-
-async def test_empty_names_the_gaps_and_what_drafts_for_them_cost(tmp_path, program):
-    folder = begun(tmp_path / "icd", PLAIN[:2])
-    hosted = '[model]\nprovider = "anthropic"\nbase = "claude-sonnet-4-6"\n'
-    (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + "goal = 40\n" + hosted)
-    for row in ("r-000001", "r-000002"):
-        decided_by(folder, "mo", row, "approve")
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        told = words_in(app)
-        found = re.search(r"\b38 .* \b38 .*\$(\d+\.\d\d) .*claude-sonnet-4-6.*--count 38\b", told)
-        assert found and 0 < float(found[1]) < 2
 
 
 async def test_a_text_a_call_and_a_question_without_an_answer_are_shown_and_edited(tmp_path, program):
@@ -108,24 +94,25 @@ async def test_blind_rows_hide_what_others_decided(tmp_path, program):
         assert app.screen is screen and screen.message
 
 
-async def test_empty_without_rows_and_without_open_rows(tmp_path, program):
-    bare = tmp_path / "bare"
-    bare.mkdir()
-    start_project(bare)
-    async with playing(program(bare)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        assert app.screen.state == "no_rows"
+async def test_empty_without_rows_and_without_open_rows_and_what_drafts_for_the_gaps_cost(tmp_path, program):
+    start_project(tmp_path / "bare")
+    async with on_stage(program(tmp_path / "bare"), 4) as (app, pilot, screen):
+        assert screen.state == "no_rows"
         await press(pilot, "enter")
         assert app.screen.stage == "Data"
-    folder = begun(tmp_path / "icd", PLAIN[:1])
-    decided_by(folder, "mo", "r-000001", "approve")
-    async with playing(program(folder)) as (app, pilot):
-        app.open_stage(4)
-        await settled(pilot)
-        assert app.screen.state == "empty" and "--count 100" in words_in(app)
-        await press(pilot, "enter")
-        assert app.screen.stage == "Dataset"
+    folder = begun(tmp_path / "icd", PLAIN[:2])
+    hosted = '[model]\nprovider = "anthropic"\nbase = "claude-sonnet-4-6"\n'
+    for row in ("r-000001", "r-000002"):
+        decided_by(folder, "mo", row, "approve")
+    for more, count in (("", 100), (f"goal = 40\n{hosted}", 38)):
+        (folder / "rung.toml").write_text((folder / "rung.toml").read_text() + more)
+        async with on_stage(program(folder), 4) as (app, pilot, screen):
+            told = words_in(app)
+            assert screen.state == "empty" and f"--count {count}" in told
+            await press(pilot, "enter")
+            assert app.screen.stage == "Dataset"
+    found = re.search(r"\b38 .* \b38 .*\$(\d+\.\d\d) .*claude-sonnet-4-6", told)
+    assert found and 0 < float(found[1]) < 2
 
 
 @contextlib.contextmanager

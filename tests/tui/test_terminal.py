@@ -25,11 +25,9 @@ from workspace.folder import Project
 
 
 class Terminal:
-    """One tmux session on a server of its own."""
+    """One tmux session of 80x24 on a server of its own."""
 
-    def __init__(self, width=80, height=24):
-        self.server = ""
-        self.width, self.height = width, height
+    server = ""
 
     def tmux(self, *words):
         clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -42,9 +40,8 @@ class Terminal:
         self.server = f"rung-{uuid.uuid4().hex[:8]}"  # a server that is ending takes no new session
         told = ["env", "-u", "COLORTERM", f"TERM={term}"] if term else []
         command = shlex.join([*told, sys.executable, "-P", "-m", "rung", *arguments])
-        size = ["-x", str(self.width), "-y", str(self.height)]
-        environment = ["-e", "LC_ALL=C.UTF-8", "-e", "LANG=C.UTF-8"]
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "rung", *size, *environment, "-c", str(folder), command)
+        ways = ["-x", "80", "-y", "24", "-e", "LC_ALL=C.UTF-8", "-e", "LANG=C.UTF-8", "-c", str(folder)]
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "rung", *ways, command)
         self.tmux("set-option", "-g", "remain-on-exit", "on")
 
     def keys(self, *keys):
@@ -75,11 +72,10 @@ class Terminal:
         subprocess.run(["tmux", "-L", self.server or "rung-none", "kill-server"], capture_output=True, check=False)
 
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
-
 @pytest.fixture
 def terminal():
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
     made = Terminal()
     yield made
     made.end()
@@ -192,19 +188,16 @@ def script(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def reviewer(tmp_path):
+def reviewer(tmp_path, terminal):
     """A project in review, and a terminal in which `again()` starts the program on its first row and presses E."""
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
-    folder, terminal = begun(tmp_path / "icd"), Terminal(100, 30)
+    folder = begun(tmp_path / "icd")
 
     def again():
         terminal.start(folder, "review", "--reviewer", "dana")
         terminal.see("E11.40")
         terminal.keys("E")
 
-    yield folder, terminal, again
-    terminal.end()
+    return folder, terminal, again
 
 
 def test_a_long_text_goes_out_and_comes_back(reviewer, script):
