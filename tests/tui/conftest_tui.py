@@ -104,9 +104,9 @@ async def until(pilot, true, tries=PATIENCE):
     raise AssertionError(f"it did not come:\n{text_of(pilot.app)}")
 
 
-async def idle(pilot, screen, tries=PATIENCE):
+async def idle(pilot, screen):
     """Wait until no command runs and this screen shows what came of it."""
-    await until(pilot, lambda: not pilot.app.jobs and pilot.app.screen is screen and not screen.started, tries)
+    await until(pilot, lambda: not pilot.app.jobs and pilot.app.screen is screen and not screen.started)
     await settled(pilot)
 
 
@@ -119,9 +119,9 @@ async def imported(pilot, line, *keys):
     await press(pilot, *keys, "enter")
 
 
-async def sees(pilot, words, tries=PATIENCE):
+async def sees(pilot, words):
     """Let the program run until these words stand on the screen, however they are folded."""
-    await until(pilot, lambda: words in flat(text_of(pilot.app)), tries)
+    await until(pilot, lambda: words in flat(text_of(pilot.app)))
 
 
 def flat(text):
@@ -140,9 +140,8 @@ async def opened(pilot, number):
 async def opening(pilot, number):
     """Open a stage; gives its screen, which may still wait for what it shows."""
     pilot.app.open_stage(number)
-    await until(
-        pilot, lambda: getattr(pilot.app.screen, "stage", "") == STAGES[number - 1] and pilot.app.screen.is_mounted
-    )
+    name = STAGES[number - 1]
+    await until(pilot, lambda: getattr(pilot.app.screen, "stage", "") == name and pilot.app.screen.is_mounted)
     return pilot.app.screen
 
 
@@ -151,11 +150,8 @@ STAGES = ("Questions", "Advice", "Data", "Review", "Dataset", "Baselines", "Plan
 
 def text_of(app):
     """Everything that stands on the screen, as lines of text."""
-    width = app.size.width
-    lines = []
-    for strip in app.screen._compositor.render_strips():
-        lines.append("".join(segment.text for segment in strip)[:width])
-    return "\n".join(lines)
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip)[: app.size.width] for strip in strips)
 
 
 def words_in(app, widget="#right"):

@@ -6,11 +6,12 @@ import contextlib
 import json
 from pathlib import Path
 
-from conftest_tui import PATIENCE, playing, settled
+from conftest_tui import playing, press, until
+from deciding import settle
 from sqlalchemy import text as sql
 
 from curation.example import Example, chat_row
-from curation.review import Ruling, decide, next_item, open_desk
+from curation.review import open_desk
 from curation.store import NewRow, open_store
 from curation.store.records import row_id
 from rung.start import start_project
@@ -85,8 +86,7 @@ def decided_by(folder: Path, name: str, row: str, verdict: str, text: str | None
     """Another person's decision, from another program."""
     project = Project(folder)
     desk = open_desk(project, load_settings(project.settings_file))
-    item = next_item(desk, name, want=row).item
-    decide(desk, row, item.token, name, Ruling(verdict, text=text))
+    settle(desk, name, verdict, row, text=text)
     desk.store.close()
 
 
@@ -111,14 +111,9 @@ def drafts(folder):
 
 async def shown_item(pilot, *keys):
     """Press these keys; gives the item on the screen, once it is there and the next one is fetched."""
-    if keys:
-        await pilot.press(*keys)
-    await settled(pilot)
-    for _ in range(PATIENCE):
-        if pilot.app.screen.item is not None and not pilot.app.screen.busy:
-            return pilot.app.screen.item
-        await pilot.pause(0.02)
-    raise AssertionError("no item came")
+    await press(pilot, *keys)
+    await until(pilot, lambda: pilot.app.screen.item is not None and not pilot.app.screen.busy)
+    return pilot.app.screen.item
 
 
 @contextlib.asynccontextmanager

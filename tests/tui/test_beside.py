@@ -23,31 +23,27 @@ SOON = 20.0
 """Seconds in which work that was left has ended also where the machine is busy; by itself it takes a minute."""
 
 
-@pytest.fixture
-def work(monkeypatch):
-    """A `Beside` whose process finds the functions of `beside_work`."""
-    monkeypatch.setenv("PYTHONPATH", HERE)
-    made = Beside()
-    yield made
-    made.close()
-
-
 HERE = os.pathsep.join([str(Path(__file__).parent), *sys.path])
 
 
-def never():
-    return False
+@pytest.fixture
+def work(monkeypatch):
+    """Have a function of `beside_work` done by a process that finds it."""
+    monkeypatch.setenv("PYTHONPATH", HERE)
+    made = Beside()
+    yield lambda function, *given: made.call(function, *given, heard=print, left=lambda: False)
+    made.close()
 
 
 def test_a_process_that_ended_while_it_waited_is_replaced(work):
-    first = work.call(beside_work.count, 0, heard=print, left=never)
+    first = work(beside_work.done)
     os.kill(first, signal.SIGKILL)
-    assert work.call(beside_work.count, 0, heard=print, left=never) != first
+    assert work(beside_work.done) != first
 
 
 def test_one_that_ends_at_work_is_told_and_not_tried_for_ever(work):
     with pytest.raises(RungError):
-        work.call(beside_work.dies, heard=print, left=never)
+        work(beside_work.dies)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +52,9 @@ def test_one_that_ends_at_work_is_told_and_not_tried_for_ever(work):
 )
 def test_what_goes_wrong_there_is_said_here(work, kind, datum, hint):
     with pytest.raises(RungError, match=datum) as told:
-        work.call(beside_work.wrong, kind, heard=print, left=never)
+        work(beside_work.wrong, kind)
     assert told.value.hint == hint
-    assert work.call(beside_work.count, 0, heard=print, left=never)
+    assert work(beside_work.done)
 
 
 def test_it_ends_by_itself_when_nobody_asks():
@@ -102,11 +98,11 @@ async def test_a_check_that_is_stopped_or_left_or_quit_ends_with_its_process(pro
 def test_it_ends_at_once_when_the_program_is_killed(monkeypatch):
     code = (
         "import beside_work; from rung.tui.worker_process import Beside; "
-        "Beside().call(beside_work.deaf, heard=lambda word: print(*word, flush=True), left=lambda: False)"
+        "Beside().call(beside_work.never_ends, heard=lambda word: print(*word, flush=True), left=lambda: False)"
     )
     monkeypatch.setenv("PYTHONPATH", HERE)
     with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as program:
-        pid = int(program.stdout.readline())
+        pid = int(program.stdout.readline().split()[1])
         assert not gone(pid)
         program.kill()
         wait_until(lambda: gone(pid))

@@ -35,11 +35,8 @@ def faults(text):
 
 def test_the_finder_finds():
     text = "-> rung baselin. $ rung data fixx leaks; run: rung train --overide decision; the next rung is dearer"
-    assert [fault.split(":")[0] for fault in faults(text)] == [
-        "rung baselin.",
-        "rung data fixx leaks",
-        "rung train --overide decision",
-    ]
+    wrong = ["rung baselin.", "rung data fixx leaks", "rung train --overide decision"]
+    assert [fault.split(":")[0] for fault in faults(text)] == wrong
     assert not list(faults("rung data fix leaks, rung train --override NAME, rung --version"))
 
 
