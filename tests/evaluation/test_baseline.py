@@ -225,10 +225,15 @@ def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"
 
 
-def test_a_prompt_that_holds_test_pairs_is_named_and_documents_are_counted(project, settings, model):
+def test_a_prompt_that_holds_test_pairs_is_named_documents_are_counted_and_every_measured_version_is_kept(
+    project, settings, model
+):
+    first = (project.prompts / "prompt.md").read_text()
+    ladder(project, settings, model)
     (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
     known = load_split(project.datasets / "v001", "test")[0]
-    (project.prompts / "prompt.md").write_text(f"Name the topic. Example: {known.question} -> {known.answer}")
+    leaking = f"Name the topic. Example: {known.question} -> {known.answer}"
+    (project.prompts / "prompt.md").write_text(leaking)
     _, report = ladder(project, settings, model)
     chosen = next(arm.settings["prompt"] for arm in report.arms if arm.arm == "prompt")
 
@@ -237,24 +242,17 @@ def test_a_prompt_that_holds_test_pairs_is_named_and_documents_are_counted(proje
 
     assert told(report.notes) == (chosen == "prompt.md")
     assert not any("documents/" in note for note in report.notes)
+    kept = {path.name.split(".")[0]: path.read_text() for path in (project.prompts / "old").iterdir()}
+    texts = {path.read_text() for path in (project.prompts / "old").glob("prompt.*.md")}
+    assert kept["base"] == (project.prompts / "base.md").read_text() and len(texts) == 3
+    assert {first, leaking} < texts
+    for name, digest in report.made_from.items():
+        if name.startswith("prompts/"):
+            assert any(sha256_file(path) == digest for path in (project.prompts / "old").iterdir())
     (project.prompts / "prompt.rules.md").unlink()
     _, report = ladder(project, settings, model, "base", "prompt", "rag")
     assert told(report.notes)
     assert any(note.split()[0] == "1" and "documents/" in note for note in report.notes)
-
-
-def test_every_measured_version_of_a_prompt_is_kept_whoever_edits_the_file(project, settings, model):
-    first = (project.prompts / "prompt.md").read_text()
-    ladder(project, settings, model)
-    (project.prompts / "prompt.md").write_text("Name the topic, nothing else.")
-    _, report = ladder(project, settings, model)
-    kept = {path.name.split(".")[0]: path.read_text() for path in (project.prompts / "old").iterdir()}
-    texts = {path.read_text() for path in (project.prompts / "old").glob("prompt.*.md")}
-    assert kept["base"] == (project.prompts / "base.md").read_text() and len(texts) == 3
-    assert {first, (project.prompts / "prompt.md").read_text()} < texts
-    for name, digest in report.made_from.items():
-        if name.startswith("prompts/"):
-            assert any(sha256_file(path) == digest for path in (project.prompts / "old").iterdir())
 
 
 def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(project, settings, model, kit):

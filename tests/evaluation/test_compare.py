@@ -57,10 +57,6 @@ def test_drawn_flips_agree_with_the_exact_ones():
     assert p_value([0.5] * 40) == pytest.approx(1 / 20_001), "none as extreme was drawn"
 
 
-def test_no_gain_can_ship_on_three_items():
-    assert minimum_detectable(3, 0.0, 0.05, discordant=0.3) is None
-
-
 def pooled(every):
     """The interval over items and trainings: `every[k][i]` is the difference of training k on item i."""
     return estimate([sum(each) / len(every) for each in zip(*every, strict=True)]).interval(again=retraining_of(every))
@@ -110,6 +106,7 @@ def test_the_number_that_settles_is_the_smallest(mean, spread):
 
     assert settled(count + count % 2) and not settled((count - 1) // 2 * 2)
     assert items_to_settle(compare([0.0] * 20, [margin] * 20), margin) is None
+    assert minimum_detectable(3, 0.0, margin, discordant=0.3) is None, "no gain can ship on three items"
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,11 @@ def test_one_arm_measured_again_leaves_the_others_standing_and_a_third_report_na
     taken = {name: arm.taken_from for name, arm in by_name(third).items()}
     assert taken == {**dict.fromkeys(WHOLE, "E-001"), "base": "", "few_shot": "E-002"}
     assert {"evaluations/E-001/report.json", "evaluations/E-002/report.json"} <= third.made_from.keys()
+    (project.documents / "book.md").unlink()
+    _, fourth = measure(project, settings, model, "base", "rag")
+    assert "rag" not in by_name(fourth), "it was wanted and could not be measured"
+    assert any(note.startswith("rag ") for note in fourth.notes)
+    assert newest_report(project, "baseline")[1] == fourth
 
 
 def other_prompt(project, settings, kit):
@@ -125,11 +130,3 @@ def test_another_model_another_test_set_and_changed_files_are_not_joined(project
     kit.freeze_test(project, "v002", kit.rows_of(kit.PLACES, " tomorrow"))
     _, report = measure(project, settings, model, "base")
     assert [arm.arm for arm in report.arms] == ["base"] and report.notes == []
-
-
-def test_an_arm_that_was_wanted_and_could_not_be_measured_is_not_taken_from_before(project, settings, model):
-    measure(project, settings, model, *WHOLE)
-    (project.documents / "book.md").unlink()
-    _, report = measure(project, settings, model, "base", "rag")
-    assert "rag" not in by_name(report) and any(note.startswith("rag ") for note in report.notes)
-    assert newest_report(project, "baseline")[1] == report

@@ -143,15 +143,7 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
         evaluated(many, settings, NINE, "R-002", judge=Scripted(right, name="judge-2"))
 
 
-def test_two_raters_that_split_leave_the_output_out(sitting, tmp_path):
-    take_labels(sitting, fill(sitting, tmp_path), "priya")
-    take_labels(sitting, fill(sitting, tmp_path, lambda row: "no" if row["id"] == 1 else "yes"), "sam")
-    people = read_people(sitting)
-    assert people.raters == ("priya", "sam") and people.alpha is not None and people.split > 0
-    assert sum(len(found) for found in people.by_arm.values()) < 2 * 160
-
-
-def test_a_label_that_was_cut_is_told_and_asked_again(sitting, tmp_path):
+def test_a_label_that_was_cut_is_asked_again_and_two_raters_that_split_leave_the_output_out(sitting, tmp_path):
     take_labels(sitting, fill(sitting, tmp_path), "priya")
     path = sitting.folder / "labels.priya.jsonl"
     whole = path.read_bytes()
@@ -162,6 +154,11 @@ def test_a_label_that_was_cut_is_told_and_asked_again(sitting, tmp_path):
     with pytest.raises(InputError) as broken:
         read_people(sitting)
     assert "labels.priya.jsonl" in broken.value.where
+    path.write_bytes(whole)
+    take_labels(sitting, fill(sitting, tmp_path, lambda row: "no" if row["id"] == 1 else "yes"), "sam")
+    people = read_people(sitting)
+    assert people.raters == ("priya", "sam") and people.alpha is not None and people.split > 0
+    assert sum(len(found) for found in people.by_arm.values()) < 2 * 160
 
 
 def test_a_judge_is_pinned_and_says_what_it_wrote_itself(sitting, model, tmp_path):

@@ -8,15 +8,9 @@ import pytest
 from bank import evaluated, ladder
 
 from evaluation.arms.registry import ARMS
-from rung.report.evaluation import _margins, values_of, write_page
+from rung.report.evaluation import values_of, write_page
 from rung.report.quality import Review
 from rung.report.share_page import write_share_page
-
-
-@pytest.fixture
-def verdict(project, settings, baseline):
-    (project.root / "about-data.md").write_text("Rows came from ada@bank.example.\nCodes are public.\n")
-    return evaluated(project, settings)[0]
 
 
 def share(project):
@@ -24,14 +18,13 @@ def share(project):
     return write_share_page(path, project, None, Review({}, {})), path.read_text()
 
 
-def test_a_baseline_is_shared_without_a_verdict(project, baseline):
+def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(project, settings, baseline):
     shared, page = share(project)
     assert (shared.measurement, shared.verdict, shared.advice) == (baseline[0].name, None, None)
     assert len(shared.missing) == 3
     assert "scripted-1" in page and "Every arm" in page
-
-
-def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(project, verdict):
+    (project.root / "about-data.md").write_text("Rows came from ada@bank.example.\nCodes are public.\n")
+    verdict = evaluated(project, settings)[0]
     (project.root / "answers.toml").write_text('task = "classification"\nprompting = "insufficient"\n')
     shared, page = share(project)
     assert (shared.measurement, shared.verdict) == (verdict.name, "ship")
@@ -43,6 +36,7 @@ def test_a_verdict_comes_first_with_task_model_date_rows_price_and_three_risks(p
     assert len(fold.risks) == 3 and all(text[0].isupper() and text.endswith(".") for text in fold.risks)
     first = page[: page.index('id="measurement"')]
     assert "SHIP" in first and dict(fold.facts)["task"] in first
+    assert "margin 5, 10" in page, "one label names both where two would touch"
     assert all(row["question"] in first for row in fold.examples)
     assert "ada@bank" not in page and "ada@bank" not in write_page(project, verdict).read_text()
     others = [text for _, text in values["other_threats"]]
@@ -76,8 +70,3 @@ def test_a_verdict_with_every_arm_takes_two_pages(project, settings, model, kit,
     command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", write_page(project, folder).resolve().as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
-
-
-@pytest.mark.parametrize(("margin", "words"), [(0.05, ["margin 5, 10", ""]), (0.1, ["margin 10"])])
-def test_one_label_names_both_where_two_would_touch(margin, words):
-    assert [mark.words for mark in _margins(margin, 1.0)] == words

@@ -51,27 +51,23 @@ def test_trainings_that_were_counted_once_are_not_left_out_again(project, settin
     assert evaluated(project, settings, siblings=others)[1].verdict != "ship"
 
 
-def test_passages_count_where_validation_prefers_them(project, settings, model):
-    ladder(project, settings, model)
-    reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
-    folder, verdict = evaluated(project, settings, reads, rag=True)
-    plain, passages = read_report(project, folder.name)[1].arms
-    assert rule_again(project, settings, folder).candidate == "tuned_rag"
-    assert verdict.candidate == "tuned_rag" and verdict.tuned == 1.0 and verdict.verdict == "ship"
-    assert (plain.arm, passages.arm, passages.extra["retrieval_recall"]) == ("tuned", "tuned_rag", 1.0)
-    assert evaluated(project, settings, run="R-002", rag=True)[1].candidate == "tuned"
-
-
-def test_test_answers_in_documents_and_in_the_runs_instruction_are_told_of_a_run_too(project, settings, model):
+def test_passages_count_where_validation_prefers_them_and_test_answers_in_them_and_in_the_instruction_are_told(
+    project, settings, model
+):
     known = load_split(project.datasets / "v001", "test")[0]
     (project.documents / "leak.md").write_text(f"Seen: {known.question} -> {known.answer}")
     ladder(project, settings, model)
-    reads = Scripted(lambda ask: perfect(ask) if "Seen" in ask.turns[-1]["content"] else "pin", name="t")
+    reads = Scripted(lambda ask: perfect(ask) if "Passages:" in ask.turns[-1]["content"] else "pin", name="t")
     told = f"Topic. As in {known.question} -> {known.answer}"
     folder, verdict = evaluated(project, settings, reads, "R-001", told, rag=True)
     report = read_report(project, folder.name)[1]
+    plain, passages = report.arms
+    assert rule_again(project, settings, folder).candidate == "tuned_rag"
+    assert verdict.candidate == "tuned_rag" and verdict.tuned == 1.0 and verdict.verdict == "ship"
+    assert (plain.arm, passages.arm, passages.extra["retrieval_recall"]) == ("tuned", "tuned_rag", 1.0)
     assert any(note.startswith("1 passages") for note in report.notes)
     assert any("instruction holds 1 " in note for note in verdict.notes)
+    assert evaluated(project, settings, run="R-002", rag=True)[1].candidate == "tuned"
 
 
 def test_runs_of_one_recipe_are_found_by_their_seed_and_missing_ones_are_named(project, settings):

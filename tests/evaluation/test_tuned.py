@@ -22,7 +22,9 @@ from workspace.errors import Refusal
 from workspace.files import sha256_bytes
 
 
-def test_a_tuned_model_that_is_always_right_ships(project, settings, baseline):
+def test_a_tuned_model_that_is_always_right_ships_and_of_one_no_better_the_worse_parts_are_named(
+    project, settings, baseline
+):
     folder, verdict = evaluated(project, settings, tuned := Scripted(perfect, name="scripted+R-001"))
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
@@ -33,6 +35,14 @@ def test_a_tuned_model_that_is_always_right_ships(project, settings, baseline):
     assert chain["evaluations/E-001/report.json"] == hashes(project.root, baseline[0] / "report.json").popitem()[1]
     assert all(hashes(project.root, project.root / name) == {name: digest} for name, digest in chain.items())
     assert newest_report(project, "run", run="R-001")[0] == folder
+    for number, (prompt, first) in enumerate([("", "user"), (None, "user"), ("Do.", "system")]):
+        evaluated(project, settings, tuned := Scripted(perfect, name=f"{number}"), f"R-{number}", prompt)
+        assert {ask.turns[0]["role"] for ask in tuned.asked} == {first}, "it is replaced, kept or taken away"
+    _, verdict = evaluated(project, settings, lambda ask: "pin", "R-002")
+    assert verdict.verdict in ("keep_prompt", "need_more_data")
+    card = next(s for s in verdict.slices if s.name == "card")
+    assert card.worse and any("card" in note for note in verdict.notes)
+    assert verdict.better + verdict.worse + verdict.same == verdict.n
 
 
 @pytest.mark.parametrize(
@@ -101,20 +111,6 @@ def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
     if not values:
         return
     assert evaluated(project, other, tuned, "R-001", None, base=base)[1].baseline_report == "E-002"
-
-
-def test_the_system_prompt_is_replaced_kept_or_taken_away(project, settings, baseline):
-    for number, (prompt, first) in enumerate([("", "user"), (None, "user"), ("Do.", "system")]):
-        evaluated(project, settings, tuned := Scripted(perfect, name=f"{number}"), f"R-{number}", prompt)
-        assert {ask.turns[0]["role"] for ask in tuned.asked} == {first}
-
-
-def test_a_tuned_model_no_better_keeps_the_prompt_or_needs_data_and_names_the_worse_parts(project, settings, baseline):
-    _, verdict = evaluated(project, settings, lambda ask: "pin")
-    assert verdict.verdict in ("keep_prompt", "need_more_data")
-    card = next(s for s in verdict.slices if s.name == "card")
-    assert card.worse and any("card" in note for note in verdict.notes)
-    assert verdict.better + verdict.worse + verdict.same == verdict.n
 
 
 def test_without_a_baseline_on_these_very_items_by_this_metric_nothing_is_measured(project, settings, kit, baseline):

@@ -34,7 +34,9 @@ def talking(project, kit):
     return project, load_settings(project.settings_file, {})
 
 
-def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_one_cluster(talking, model, kit):
+def test_each_turn_is_asked_with_the_true_turns_before_it_as_one_cluster_and_other_turns_are_another_measure(
+    talking, model, kit
+):
     project, settings = talking
     folder, report = ladder(project, settings, model, *ARMS)
     found = [o for o in read_outcomes(folder / "outputs.jsonl") if (o.split, o.arm) == ("test", "base")]
@@ -51,13 +53,8 @@ def test_each_turn_is_asked_with_the_true_turns_before_it_and_a_conversation_is_
     why = json.loads(rung("why", "E-002:6", "--json", cwd=project.root).stdout)
     assert (why["line"], why["turn"], why["expected"]) == (2, 3, "pin")
     assert why["question"].splitlines()[::2] == [turn["content"] for turn in talks(kit, " today")[1]["messages"][::2]]
-
-
-def test_scores_of_other_turns_are_another_measure(talking, model):
-    project, settings = talking
-    _, every = ladder(project, settings, model, *ARMS)
     last = changed(settings, turns="last")
-    with pytest.raises(Refusal, match=every.metric):
+    with pytest.raises(Refusal, match=report.metric):
         evaluated(project, last, model)
     _, report = ladder(project, last, model, "base")
     assert (report.n, report.metric, [arm.arm for arm in report.arms]) == (8, "exact_match", ["base"])
