@@ -25,9 +25,7 @@ from workspace.lock import writer_lock
 from workspace.settings import load_settings
 
 
-def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows_and_the_report_says_how_many_chose(
-    project, settings, model
-):
+def test_an_arm_that_asks_no_model_sets_itself_by_all_validation_rows(project, settings, model):
     """On few rows its settings tie, and a weak classifier would make fine-tuning look good."""
     bench = open_bench(project, changed(settings, choose_on=4), model)
     assert " 4 of " in bench.rows_notes[-1] and len(open_bench(project, settings, model).rows_notes) == 1
@@ -95,9 +93,9 @@ def test_the_whole_ladder(whole):
     assert where == folder and written.log and written == report
 
 
-def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(whole):
+def test_no_test_answer_reaches_a_model_before_its_item_is_scored_and_all_choices_are_made_on_validation(whole):
     """Every prompt that was sent, over all arms and forms, against every test pair."""
-    *_, bench, asked = whole
+    folder, _, bench, asked = whole
     pairs = [(item.question, item.expected) for item in items_of(load_split(bench.dataset, "test"))]
     validation = [item.question for item in bench.choosing]
     learnt = [row.question for row in bench.rows.examples]
@@ -110,13 +108,9 @@ def test_no_test_answer_reaches_a_model_before_its_own_item_is_scored(whole):
         assert ask.turns[-1]["role"] == "user"
         proposing = "```" in own
         assert proposing or any(own.endswith(q) for q in (*validation, *learnt, *(q for q, _ in pairs)))
-
-
-def test_choices_are_made_on_validation_and_written_before_the_test_is_opened(whole):
-    folder, _, bench, asked = whole
-    questions = tuple(row.question for row in load_split(bench.dataset, "test"))
+    questions = tuple(q for q, _ in pairs)
     seen = [chosen for ask, chosen in asked if ask.turns[-1]["content"].endswith(questions)]
-    assert len(seen) > 100 and all(seen)
+    assert len(seen) > 100 and all(seen), "choices are written before the test is opened"
     choices = read_artefact(folder / "choices.json", Choices)
     by_name = {arm.arm: arm for arm in choices.arms}
     assert choices.chosen == "retrieved" and choices.validation_items == 12
@@ -147,10 +141,15 @@ def test_a_changed_test_file_is_refused(project, settings, model, kit):
         open_bench(project, settings, model)
 
 
-def test_one_measuring_at_a_time(project, settings, model):
+def test_one_measuring_at_a_time_goes_on_in_what_a_killed_one_left(project, settings, model):
     bench = open_bench(project, settings, model)
     with writer_lock(project.evaluations / ".lock", "A measuring"), pytest.raises(Refusal, match="already running"):
         run_baseline(bench, arms_named(["base"]))
+    for name in ("E-999", "E-1000"):
+        (project.evaluations / name).mkdir(parents=True)
+        (project.evaluations / name / "verdict.json").write_text("{}")
+    folder, _ = run_baseline(bench, arms_named(["base"]))
+    assert folder.name == "E-1000" and not (folder / "verdict.json").exists()
 
 
 def test_the_closed_set_is_inferred_named_or_off(project, settings):
@@ -225,9 +224,7 @@ def test_the_rungs_are_judged_on_validation_by_the_contracts_rule():
     assert judge_rungs(beaten, 0.8, enough)["classifier"] == "insufficient"
 
 
-def test_a_prompt_that_holds_test_pairs_is_named_documents_are_counted_and_every_measured_version_is_kept(
-    project, settings, model
-):
+def test_a_prompt_that_holds_test_pairs_is_named_and_every_version_is_kept(project, settings, model):
     first = (project.prompts / "prompt.md").read_text()
     ladder(project, settings, model)
     (project.documents / "leak.md").write_text("Seen: card lost at home today -> card\n")
@@ -274,14 +271,6 @@ def test_rows_that_choose_are_drawn_and_the_same_however_the_file_is_sorted(proj
     assert len(first) == 45 and first == chosen(by_class[::-1])
     for part in (first, first[:20]):
         assert {" ".join(question.split()[:2]) for question in part} == set(CLASSES)
-
-
-def test_what_a_killed_measuring_left_is_gone_on_with_and_its_verdict_is_no_verdict(project, settings, model):
-    for name in ("E-999", "E-1000"):
-        (project.evaluations / name).mkdir(parents=True)
-        (project.evaluations / name / "verdict.json").write_text("{}")
-    folder, _ = ladder(project, settings, model, "base")
-    assert folder.name == "E-1000" and not (folder / "verdict.json").exists()
 
 
 def test_the_classifier_goes_by_its_own_name_and_by_the_one_in_files():

@@ -139,9 +139,12 @@ def by_arm(report):
     return {arm.arm: arm for arm in report.arms}
 
 
-def test_each_item_has_the_answer_of_the_one_that_is_asked_last_and_later_baselines_work_it_out_again(
-    unsure, settings, model
-):
+def test_a_cascade_has_each_answer_of_the_one_that_is_asked_last(unsure, settings, model):
+    with pytest.raises(Refusal):
+        ladder(unsure, settings, model, "cascade")
+    _, report = ladder(unsure, settings, model, "prompt", "cascade")
+    assert list(by_arm(report)) == ["prompt"], "without its parts it is a note"
+    assert any(note.startswith("cascade ") for note in report.notes)
     folder, report = ladder(unsure, settings, model, "prompt", "classical", "cascade")
     by_name = by_arm(report)
     cascade, prompt = by_name["cascade"], by_name["prompt"]
@@ -163,10 +166,3 @@ def test_each_item_has_the_answer_of_the_one_that_is_asked_last_and_later_baseli
     check_arms(unsure, later)
     again = by_arm(ladder(unsure, changed(settings, precision=0.4), model, "cascade")[1])["cascade"]
     assert again.settings["from"] < cascade.settings["from"] and again.input_tokens < cascade.input_tokens
-
-
-def test_without_its_parts_it_is_a_note(unsure, settings, model):
-    with pytest.raises(Refusal):
-        ladder(unsure, settings, model, "cascade")
-    _, report = ladder(unsure, settings, model, "prompt", "cascade")
-    assert list(by_arm(report)) == ["prompt"] and any(note.startswith("cascade ") for note in report.notes)

@@ -52,7 +52,11 @@ def test_three_planned_runs_are_each_judged_at_a_wider_interval(project, setting
     assert newest_verdict(project, "R-004")[1].verdict == "judgement"
 
 
-def test_the_plan_stands_before_the_first_test_item_is_answered(project, settings, baseline):
+def test_the_plan_stands_before_the_first_answer_and_pages_show_test_items_after_it(project, settings, baseline):
+    page = write_page(project, baseline[0]).read_text()
+    shown, hidden = (f"card lost at home {when}" for when in ("now", "today"))
+    assert SHUT in page and shown in page and hidden not in page
+
     def dies(ask):
         with open_store(project, settings) as store:
             if store.events(kind="test_scored"):
@@ -62,6 +66,9 @@ def test_the_plan_stands_before_the_first_test_item_is_answered(project, setting
     with pytest.raises(RuntimeError, match="killed"):
         evaluated(project, settings, Scripted(dies, name="scripted+R-001"))
     assert evaluate(project, settings, "R-002").verdict == "judgement"
+    for folder in (baseline[0], newest_verdict(project)[0]):
+        page = write_page(project, folder).read_text()
+        assert SHUT not in page and hidden in page
 
 
 def test_a_look_before_the_last_planned_run_takes_a_place(project, settings, baseline):
@@ -77,16 +84,6 @@ def test_a_look_before_the_last_planned_run_takes_a_place(project, settings, bas
     known = standing(project, two, report.test_sha256)
     assert (known.place("R-001"), known.place("R-002")) == (1, 3), "a look counts for the scorings after it"
     assert rule_again(project, two, folder).verdict == "ship"
-
-
-def test_pages_show_validation_items_until_the_verdict_and_test_items_after_it(project, settings, baseline):
-    page = write_page(project, baseline[0]).read_text()
-    shown, hidden = (f"card lost at home {when}" for when in ("now", "today"))
-    assert SHUT in page and shown in page and hidden not in page
-    evaluate(project, settings, "R-001")
-    for folder in (baseline[0], newest_verdict(project)[0]):
-        page = write_page(project, folder).read_text()
-        assert SHUT not in page and hidden in page
 
 
 def refrozen(project, settings, model, kit, test):
@@ -128,7 +125,7 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
         check_unseen(project, settings, "R-001", "v001", "v003")
 
 
-def test_leaving_out_scored_items_makes_no_fresh_test_set_unless_a_blind_review_drew_them(
+def test_leaving_out_scored_items_makes_no_test_set_fresh_unless_they_were_drawn(
     project, settings, model, baseline, kit
 ):
     evaluate(project, settings, "R-001")
@@ -187,9 +184,7 @@ def test_versions_come_oldest_first_beyond_three_digits(project, kit):
     assert [older.version for older in older_tests(project, shas[2], shas, ())] == ["v999", "v1000"]
 
 
-def test_a_scored_test_set_that_is_changed_or_gone_is_refused_by_name_and_one_that_was_deleted_still_counts(
-    project, settings, model, baseline, kit
-):
+def test_a_scored_test_set_that_changed_is_refused_and_a_deleted_one_counts(project, settings, model, baseline, kit):
     evaluate(project, settings, "R-001")
     rows = frozen(kit) + kit.rows_of(["upstairs"], " today")
     for row in rows:

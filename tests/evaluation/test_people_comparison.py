@@ -163,7 +163,7 @@ def browser(desk, name, role="reviewer"):
 
 def fields(html):
     found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', html))
-    return {"csrf": found["csrf"], "item": found["item"]} if "item" in found else {"csrf": found["csrf"]}
+    return {name: found[name] for name in ("csrf", "item") if name in found}
 
 
 def test_it_is_blind_goes_on_where_it_was_and_ends_only_when_all_have_finished(project, desk, compare):

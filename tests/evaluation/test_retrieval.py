@@ -112,9 +112,7 @@ def test_an_answer_in_the_paragraph_after_its_question_is_a_pair(tmp_path):
     assert not documents_with_pairs([Passage("a:1", "a", "card lost: E100")], [item("Card lost", "E10")]), "whole words"
 
 
-def test_an_item_is_explained_by_its_nearest_rows_and_who_let_them_in_once_the_test_set_is_open(
-    project, settings, model
-):
+def test_an_item_is_explained_by_its_nearest_rows_once_the_test_set_is_open(project, settings, model):
     folder = project.datasets / "v001"
     who = [
         {"split": "train", "line": n, "id": f"r-{n:06d}", "reviewer": "priya", "state": "edited", "source": "a:1"}

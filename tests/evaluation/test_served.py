@@ -140,9 +140,7 @@ def test_it_is_refused_where_there_is_no_such_server(measured, loopback, server)
     assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
-def test_it_is_refused_where_the_server_lists_no_such_name_or_nothing_or_says_it_stands_on_another(
-    measured, server, loopback
-):
+def test_it_is_refused_where_the_server_does_not_list_the_name_or_it_stands_on_another(measured, server, loopback):
     asked = len(server.asked)
     assert refused(rung(measured, "evaluate", "--served", "clinik"), "tiny, clinic", "clinik=FOLDER")
     server.names |= {"large": None, "clinic": "large"}

@@ -51,9 +51,7 @@ def test_trainings_that_were_counted_once_are_not_left_out_again(project, settin
     assert evaluated(project, settings, siblings=others)[1].verdict != "ship"
 
 
-def test_passages_count_where_validation_prefers_them_and_test_answers_in_them_and_in_the_instruction_are_told(
-    project, settings, model
-):
+def test_passages_count_where_validation_prefers_them_and_test_answers_in_them_are_told(project, settings, model):
     known = load_split(project.datasets / "v001", "test")[0]
     (project.documents / "leak.md").write_text(f"Seen: {known.question} -> {known.answer}")
     ladder(project, settings, model)

@@ -22,9 +22,7 @@ from workspace.errors import Refusal
 from workspace.files import sha256_bytes
 
 
-def test_a_tuned_model_that_is_always_right_ships_and_of_one_no_better_the_worse_parts_are_named(
-    project, settings, baseline
-):
+def test_a_tuned_model_that_is_always_right_ships_and_one_no_better_does_not(project, settings, baseline):
     folder, verdict = evaluated(project, settings, tuned := Scripted(perfect, name="scripted+R-001"))
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
@@ -99,9 +97,7 @@ def test_an_arm_that_lost_its_replies_is_not_beaten(project, free, arms, share, 
         ({}, "models/other", "embedded, now models/other"),
     ],
 )
-def test_a_run_that_is_asked_otherwise_than_the_arms_were_is_refused(
-    project, settings, model, baseline, values, base, said
-):
+def test_a_run_asked_otherwise_than_the_arms_is_refused(project, settings, model, baseline, values, base, said):
     other = changed(settings, "model", **values)
     tuned = Scripted(perfect, name="scripted+R-001")
     with pytest.raises(Refusal, match=f"E-001.*{said}"):

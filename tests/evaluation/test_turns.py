@@ -34,9 +34,7 @@ def talking(project, kit):
     return project, load_settings(project.settings_file, {})
 
 
-def test_each_turn_is_asked_with_the_true_turns_before_it_as_one_cluster_and_other_turns_are_another_measure(
-    talking, model, kit
-):
+def test_each_turn_is_asked_with_the_true_turns_before_it_and_other_turns_are_another_measure(talking, model, kit):
     project, settings = talking
     folder, report = ladder(project, settings, model, *ARMS)
     found = [o for o in read_outcomes(folder / "outputs.jsonl") if (o.split, o.arm) == ("test", "base")]
