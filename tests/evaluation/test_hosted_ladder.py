@@ -23,6 +23,7 @@ from runs_by_hand import finish_run
 from chat.compatible import Compatible
 from chat.hosted import CallOptions
 from chat.protocols import Ask
+from curation.split.manifest import load_split
 from evaluation.ladder_plan import CallCount, LadderPlan
 from rung.text.baseline_text import plan_lines
 
@@ -56,13 +57,6 @@ def measured(project, arms="base", *more):
     return json.loads((folder / "report.json").read_text()), outcomes
 
 
-def truth(service: Service, project):
-    """The share of test items that the service's model answers right."""
-    rows = [json.loads(line) for line in (project.datasets / "v001" / "test.jsonl").read_text().splitlines()]
-    questions = [row["messages"][0]["content"] for row in rows]
-    return sum(service.label("small", question) == right(question) for question in questions) / len(questions)
-
-
 def answered(service: Service, loopback, *, calls=36, **options):
     """Return the ladder client's answers to this many questions, several at once."""
     client = Compatible("small", base_url=f"{loopback.url}/v1", options=CallOptions(**options))
@@ -91,7 +85,9 @@ def test_a_server_that_tells_probabilities_gives_its_arms_a_threshold(hosted, se
 def test_parameters_that_the_model_refuses_are_left_out_by_all_workers(hosted, service: Service):
     service.rejects = ("response_format", "temperature", "seed", "max_tokens", "logprobs")
     report, _ = measured(hosted)
-    assert report["arms"][0]["score"] == pytest.approx(truth(service, hosted))
+    asked = [row.question for row in load_split(hosted.datasets / "v001", "test")]
+    known = sum(service.label("small", question) == right(question) for question in asked)
+    assert report["arms"][0]["score"] == pytest.approx(known / len(asked))
     assert all(any(name in note for note in report["notes"]) for name in service.rejects)
     assert service.calls - service.answered <= 4 * len(service.rejects), "one refusal a worker at most"
 
