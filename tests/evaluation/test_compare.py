@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.verdict.compare import MANY_FLIPS, compare, items_to_settle, minimum_detectable, p_value, power_of
-from evaluation.verdict.intervals import TOLERANCE, Retraining, estimate, is_binary, retraining_of, score_interval
+from evaluation.verdict.intervals import (
+    TOLERANCE,
+    Retraining,
+    estimate,
+    is_binary,
+    retraining_of,
+    score_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,9 @@ def test_an_arms_own_interval_holds_its_score_and_none_above_one():
     single = [str(n) for n in range(30)]
     for values in ([0.0, 1.0, 1.0] * 10, [0.25, 0.5, 1.0] * 10):
         assert score_interval(values, clusters=single) == score_interval(values)
+    reference = scipy.stats.binomtest(257, 300).proportion_ci(method="wilson")
+    assert wilson(257, 300) == pytest.approx((reference.low, reference.high))
+    assert wilson(0, 5)[0] == 0.0 and wilson(5, 5)[1] == 1.0
 
 
 def test_the_power_before_a_run_goes_by_the_weight_of_the_groups():

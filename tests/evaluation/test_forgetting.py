@@ -23,13 +23,20 @@ def able(ask):
     return "I'm sorry, I cannot help with that." if question in {item.question for item in safety()} else "hm"
 
 
-def test_the_suite_is_the_same_each_time_and_covers_the_skills(tmp_path):
+def test_the_suite_is_the_same_each_time_or_the_projects_own_whose_faults_are_all_said(tmp_path):
     items = suite()
     assert [i.question for i in items] == [i.question for i in suite(tmp_path)]
     sizes = {skill: sum(i.skill == skill for i in items) for skill in {i.skill for i in items}}
     assert sizes == {"arithmetic": 20, "format": 20, "knowledge": 20, "other language": 20}
     both = [*items, *safety()]
     assert len(safety()) == 120 and len({i.question for i in both}) == len(both)
+    path = tmp_path / "general.jsonl"
+    path.write_text('{"question": "2+2?", "answer": "4"}\n\n{"question": "Capital of France?", "answer": "Paris"}\n')
+    assert [i.right("paris.", "end") for i in suite(tmp_path)] == [False, True]
+    path.write_text('{"question": "2+2?"}\nnot json\n["a"]\n{"question": "", "answer": "x"}\n')
+    with pytest.raises(InputError) as failed:
+        suite(tmp_path)
+    assert len(failed.value.problems) == 4
 
 
 def measured(tmp_path, after, limit=0.05):
@@ -73,13 +80,3 @@ def test_the_verdict_names_it_measured_or_not(project, settings, model):
     other = Sibling("R-002", 1, lambda: Scripted(["card"], name="t2"))
     two = evaluate(lambda: Scripted(able, name="base"), [other])
     assert any("R-001 alone" in note for note in two.notes)
-
-
-def test_a_projects_own_suite_is_read_and_its_faults_are_all_said(tmp_path):
-    path = tmp_path / "general.jsonl"
-    path.write_text('{"question": "2+2?", "answer": "4"}\n\n{"question": "Capital of France?", "answer": "Paris"}\n')
-    assert [i.right("paris.", "end") for i in suite(tmp_path)] == [False, True]
-    path.write_text('{"question": "2+2?"}\nnot json\n["a"]\n{"question": "", "answer": "x"}\n')
-    with pytest.raises(InputError) as failed:
-        suite(tmp_path)
-    assert len(failed.value.problems) == 4

@@ -84,6 +84,7 @@ def test_preferences_are_counted_against_each_rival_with_ties_and_agreement_and_
         for groups in (None, {i: str(i % 12) for i in range(1, 121)}, {i: str(i) for i in range(1, 121)})
     )
     assert single == items and grouped.difference == items.difference and grouped.low < items.low
+    assert 50 < items_for(0.2) < 100 < items_for(0.1) < 400, "narrower intervals need more items"
 
 
 def test_every_fault_of_a_sheet_is_said(made, tmp_path):
@@ -95,10 +96,6 @@ def test_every_fault_of_a_sheet_is_said(made, tmp_path):
     with pytest.raises(InputError) as failed:
         read_answers(path, made)
     assert len(failed.value.problems) == 5, "an answer that is given twice is one"
-
-
-def test_narrower_intervals_need_more_items():
-    assert 50 < items_for(0.2) < 100 < items_for(0.1) < 400
 
 
 def test_the_command_writes_a_sheet_takes_it_and_reveals_only_at_the_end(project, settings, model, tmp_path):

@@ -76,7 +76,6 @@ def test_the_packaged_model_finds_what_is_said_in_other_words():
 
 TIED = """
 from evaluation.retrieval import Bm25, Passage
-times = enumerate([1, 2, 3, 5, 7, 11, 13])
 names = [[f"p{k}x{i} " * n for i, n in enumerate([1, 2, 3, 5, 7, 11, 13])] for k in range(12)]
 chunks = [Passage(f"d:{k}", "d", "".join(each)) for k, each in enumerate(names)]
 query = " ".join(word.split()[0] for each in names for word in each)

@@ -125,21 +125,6 @@ def test_the_general_suite_is_asked_of_the_served_base(measured, server):
     assert refused(gone, "tiny", "--forgetting")
 
 
-def test_it_is_refused_where_there_is_no_such_server(measured, loopback, server):
-    asked = len(loopback.requests)
-    say_model(measured, "", provider="local", base="embedded")
-    assert refused(rung(measured, "evaluate", "--served", "clinic"), "local", 'provider = "openai"')
-    say_model(measured, "", provider="anthropic")
-    assert refused(rung(measured, "evaluate", "--served", "clinic"), "anthropic")
-    say_model(measured, "")
-    assert refused(rung(measured, "evaluate", "--served", "clinic"), "base_url", "http://localhost:8000/v1")
-    say_model(measured, loopback.url)
-    assert refused(rung(measured, "evaluate", "--served", "tiny"), "tiny")
-    assert refused(rung(measured, "evaluate", "--served", "clinic", "--seeds", "2"), "--seeds", code=2)
-    assert refused(rung(measured, "evaluate", "--served", "clinic", "--human"), "--served", code=2)
-    assert len(loopback.requests) == asked and not list(measured.evaluations.glob("*/verdict.json"))
-
-
 def test_it_is_refused_where_the_server_does_not_list_the_name_or_it_stands_on_another(measured, server, loopback):
     asked = len(server.asked)
     assert refused(rung(measured, "evaluate", "--served", "clinik"), "tiny, clinic", "clinik=FOLDER")
@@ -154,9 +139,20 @@ def test_it_is_refused_where_the_server_does_not_list_the_name_or_it_stands_on_a
     assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))
 
 
-def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, loopback):
+def test_it_is_refused_where_there_is_no_such_server_or_the_baseline_was_asked_elsewhere(measured, server, loopback):
+    asked, requests = len(server.asked), len(loopback.requests)
+    say_model(measured, "", provider="local", base="embedded")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "local", 'provider = "openai"')
+    say_model(measured, "", provider="anthropic")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "anthropic")
+    say_model(measured, "")
+    assert refused(rung(measured, "evaluate", "--served", "clinic"), "base_url", "http://localhost:8000/v1")
+    say_model(measured, loopback.url)
+    assert refused(rung(measured, "evaluate", "--served", "tiny"), "tiny")
+    assert refused(rung(measured, "evaluate", "--served", "clinic", "--seeds", "2"), "--seeds", code=2)
+    assert refused(rung(measured, "evaluate", "--served", "clinic", "--human"), "--served", code=2)
+    assert len(loopback.requests) == requests, "nothing is asked, not even what it serves"
     port = loopback.url.rpartition(":")[2]
-    asked = len(server.asked)
     say_model(measured, f"http://localhost:{port}")
     moved = rung(measured, "evaluate", "--served", "clinic")
     assert refused(moved, f"127.0.0.1:{port}", f"localhost:{port}", "rung baseline")
@@ -166,7 +162,7 @@ def test_it_is_refused_where_the_baseline_was_asked_elsewhere(measured, server, 
     path = measured.evaluations / "E-001" / "report.json"
     old = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("asked_with", "stands_on")}
     path.write_text(json.dumps(old))
-    assert len(server.asked) == asked
+    assert len(server.asked) == asked and not list(measured.evaluations.glob("*/verdict.json"))
     rung(measured, "evaluate", "--served", "clinic", code=0)
 
 
