@@ -230,7 +230,7 @@ def test_two_trainings_of_one_shape_are_two_models(tmp_path: Path) -> None:
 
     def trained(place: str, seed: int) -> str:
         folder = tmp_path / place / "adapter"
-        make_llama(folder, seed=seed, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+        make_llama(folder, seed)
         return load(str(folder)).name
 
     first = trained("R-001", 1)

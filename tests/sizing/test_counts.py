@@ -155,11 +155,9 @@ def test_the_whole_models_word_on_shared_embeddings_counts_before_its_text_parts
 
 
 STATES = ("falcon_h1", "qwen3_next", "bamba", "nemotron_h", "granitemoehybrid", "mamba2", "kimi_linear", "lfm2")
-LOOKING = ("dbrx", "jetmoe", "qwen4_exp_text")
-"""Their code looks at the numbers that pass through it."""
-GROWING = ("xglm",)
-"""They keep all products of queries and keys: the longer the row, the more a token."""
-KEEPING = ["qwen3_5_text", *LOOKING, *GROWING, *(pytest.param(name, marks=pytest.mark.slow) for name in STATES)]
+LENGTHS = {"dbrx": 300, "jetmoe": 300, "qwen4_exp_text": 300, "xglm": 1024}
+"""Lengths of rows for code that looks at its numbers, and for code that keeps all products of queries and keys."""
+KEEPING = ["qwen3_5_text", *LENGTHS, *(pytest.param(name, marks=pytest.mark.slow) for name in STATES)]
 
 
 @pytest.mark.parametrize("family", KEEPING)
@@ -176,7 +174,7 @@ def test_layers_with_a_state_keep_no_more_than_the_estimate(family, tmp_path):
         held[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
         return tensor
 
-    length = 300 if family in LOOKING else 1024 if family in GROWING else 96
+    length = LENGTHS.get(family, 96)
     ids = torch.arange(2 * length).reshape(2, length) % 331
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(input_ids=ids, labels=ids, use_cache=False)

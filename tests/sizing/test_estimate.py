@@ -160,10 +160,8 @@ def test_cards_share_what_their_strategy_shares():
     def parts(strategy, gpus=8):
         return memory_of(LLAMA, Setup(method="full", gpus=gpus, strategy=strategy, accumulation=2)).parts
 
-    alone, ddp, zero1, zero2, zero3, fsdp = (
-        parts("ddp", 1),
-        *(parts(s) for s in ("ddp", "zero1", "zero2", "zero3", "fsdp")),
-    )
+    alone = parts("ddp", 1)
+    ddp, zero1, zero2, zero3, fsdp = map(parts, ("ddp", "zero1", "zero2", "zero3", "fsdp"))
     assert ddp["weights"] == alone["weights"]
     assert ddp["optimizer"] == alone["optimizer"]
     assert zero1["optimizer"] == pytest.approx(alone["optimizer"] / 8)
@@ -175,16 +173,17 @@ def test_cards_share_what_their_strategy_shares():
 
 
 def test_largest_shapes_fit_and_one_more_does_not():
-    for memory_gib in (12.0, 24.0, 80.0):
-        setup = Setup(method="qlora", length=1024)
-        batch = largest_batch(LLAMA, setup, memory_gib)
-        assert memory_of(LLAMA, setup.but(batch=max(batch, 1))).high <= memory_gib * GIB or batch == 0
-        assert memory_of(LLAMA, setup.but(batch=batch + 1)).high > memory_gib * GIB
-        length = largest_length(LLAMA, setup.but(batch=1), memory_gib)
-        assert memory_of(LLAMA, setup.but(batch=1, length=length)).high <= memory_gib * GIB
-        assert (
-            length == LLAMA.context or memory_of(LLAMA, setup.but(batch=1, length=length + 1)).high > memory_gib * GIB
-        )
+    setup = Setup(method="qlora", length=1024)
+
+    def high(**changes):
+        return memory_of(LLAMA, setup.but(**changes)).high / GIB
+
+    for memory in (12.0, 24.0, 80.0):
+        batch = largest_batch(LLAMA, setup, memory)
+        assert (batch == 0 or high(batch=batch) <= memory) and high(batch=batch + 1) > memory
+        length = largest_length(LLAMA, setup.but(batch=1), memory)
+        assert high(batch=1, length=length) <= memory
+        assert length == LLAMA.context or high(batch=1, length=length + 1) > memory
 
 
 @pytest.mark.parametrize(("memory_gb", "model"), [(16, "Qwen3-8B"), (None, "SmolLM2-135M-Instruct"), (0.5, "")])
@@ -194,9 +193,7 @@ def test_base_model_for_a_card(memory_gb, model):
 
 def test_time_and_money_are_unknown_with_a_reason():
     found = estimate(LLAMA, Setup())
-    assert found.seconds is None
-    assert found.cost_usd is None
-    assert "rows" in found.reasons["seconds"]
+    assert (found.seconds, found.cost_usd) == (None, None) and "rows" in found.reasons["seconds"]
     named = estimate(LLAMA, Setup(), Workload(rows=1000, gpu="H100 80GB"))
     assert named.seconds is None
     assert named.reasons["seconds"] != found.reasons["seconds"]
