@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from worked import CASES, FIELD
+from worked import FIELD
 
 from advisor.answer_file import from_table, load_answers, parse_answers, record_measured, record_said
 from advisor.answers import FACTS, Answers
@@ -47,16 +46,15 @@ def said(answers: Answers, key: str, value: Any) -> Answers:
 
 
 def test_on_published_projects_the_way_is_short_and_ends_where_all_they_know_leads() -> None:
-    cases = tomllib.loads((CASES / f"{FIELD}.toml").read_text())["case"]
     same, lengths = 0, list[int]()
-    for case in cases:
+    for case in FIELD:
         answers, way = walk(case["answers"])
         end = verdict_of(BOOK, answers)
         if end.destination in ("prompt", "rag"):
             assert SHORTEST_WAY <= len(way) <= SHORT_WAY + 2, case["title"]
             lengths.append(len(way))
         same += end.outcome == verdict_of(BOOK, from_table(case["answers"])).outcome
-    assert same >= 0.8 * len(cases) and sum(lengths) <= SHORT_WAY * len(lengths)
+    assert same >= 0.8 * len(FIELD) and sum(lengths) <= SHORT_WAY * len(lengths)
 
 
 def test_tuning_takes_at_most_twelve() -> None:

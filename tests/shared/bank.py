@@ -100,16 +100,13 @@ class Topics:
 
 
 def project_in(root):
-    root.mkdir()
-    (root / "rung.toml").write_text("[evaluation]\nfew_shot = 3\nretrieved = 2\n")
+    write_text(root / "rung.toml", "[evaluation]\nfew_shot = 3\nretrieved = 2\n")
     made = Project(root)
     freeze_test(made, "v001", rows_of(PLACES, " today") + rows_of(PLACES[:4], " again"))
-    (root / "prompts").mkdir()
-    (root / "prompts" / "base.md").write_text("Name the topic.")
-    (root / "prompts" / "prompt.md").write_text("Name the topic: card, transfer or pin.")
-    (root / "prompts" / "prompt.rules.md").write_text("Name the topic by these rules: card, transfer, pin.")
-    (root / "documents").mkdir()
-    (root / "documents" / "book.md").write_text("card lost -> card\n\nmoney late -> transfer\n\npin wrong -> pin\n")
+    write_text(root / "prompts" / "base.md", "Name the topic.")
+    write_text(root / "prompts" / "prompt.md", "Name the topic: card, transfer or pin.")
+    write_text(root / "prompts" / "prompt.rules.md", "Name the topic by these rules: card, transfer, pin.")
+    write_text(root / "documents" / "book.md", "card lost -> card\n\nmoney late -> transfer\n\npin wrong -> pin\n")
     return made
 
 

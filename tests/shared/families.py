@@ -57,12 +57,7 @@ OWN: dict[str, dict[str, Any]] = {
     "mamba2": {"num_heads": 8},
     "mimo_v2_flash": {"num_attention_heads": 8},
     "nemotron_h": {"layer_types": ["mamba", "mlp", "attention", "mlp"], "mamba_num_heads": 8},
-    "qwen4_exp_text": {
-        "indexer_n_heads": 4,
-        "indexer_kv_heads": 1,
-        "indexer_budget": 32,
-        "indexer_compress_ratio": 4,
-    },
+    "qwen4_exp_text": {"indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_budget": 32, "indexer_compress_ratio": 4},
     "reformer": {"is_decoder": True, "axial_pos_embds": False},
     "rwkv": {"attention_hidden_size": 64},
     "zamba": {
