@@ -93,14 +93,10 @@ def test_a_teams_own_rules_are_marked_in_every_reason(tmp_path: Path) -> None:
     assert decision.rulebook.sha256 != load_rulebook().sha256
 
 
-def test_every_source_that_a_table_cites_is_listed() -> None:
-    book = load_rulebook()
+def test_every_source_that_a_table_cites_is_listed_and_every_base_model_stands_in_the_catalogue() -> None:
+    book, models = load_rulebook(), rule_file("models.toml")["model"]
     assert book.cited_by_tables() <= set(book.sources)
-
-
-def test_every_base_model_stands_in_the_catalogue() -> None:
-    models = rule_file("models.toml")["model"]
-    assert {rule.effect["model"] for rule in load_rulebook().of("base")} <= {row["id"] for row in models}
+    assert {rule.effect["model"] for rule in book.of("base")} <= {row["id"] for row in models}
     assert all(re.search(r"20\d\d", row["superseded"]) for row in models if "superseded" in row)
 
 
