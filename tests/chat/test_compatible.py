@@ -101,7 +101,7 @@ def test_an_answer_in_tags_of_its_own_is_kept_whole(loopback):
 )
 def test_a_parameter_is_left_out_as_each_refuses_it(loopback, said):
     loopback.say(lambda _, asked: (400, said) if "seed" in asked[3] else (200, completion()))
-    model = client("openai", loopback.url)
+    model = Compatible("m", base_url=loopback.url + "/v1", options=CallOptions(patience=QUICK))
     assert model.answer([HELLO])[0].text == "Hello." and model.refused == {"seed"}
 
 
