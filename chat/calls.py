@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -105,6 +106,15 @@ def explain(sdk: ModuleType, error: Exception, host: str) -> ChatError | None:
     if type(error).__module__.partition(".")[0] in TRANSPORTS:
         return _said("connection", host, str(error))
     return None
+
+
+@contextmanager
+def understood(host: str) -> Iterator[None]:
+    """Raise ChatError where an answer is read that is not of the form that the API describes."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _said("garbled", host, "") from error
 
 
 def inside_a_200(found: Any, host: str) -> ChatError | None:

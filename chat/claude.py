@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chat.calls import understood
 from chat.endpoint import model_place
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled, thinking_room
 from chat.keys import key_for, only_for
@@ -96,13 +97,14 @@ class Claude(Hosted):
         entries = self.patiently(lambda: list(self.client.messages.batches.results(batch)))
         for entry in entries:
             if entry.custom_id in asks:
-                yield entry.custom_id, self._batch_result(asks[entry.custom_id], entry.result)
+                yield entry.custom_id, self.read_result(asks[entry.custom_id], entry.result)
 
-    def _batch_result(self, ask: Ask, result: Any) -> Reply | ChatError:
-        if result.type != "succeeded":
-            detail = getattr(getattr(getattr(result, "error", None), "error", None), "message", "")
-            return ChatError("request", f"{self.host}: {result.type} in the batch. {detail}".strip(), where=self.host)
-        return self.reply(ask, result.message, 0.0, batch=True)
+    def result(self, ask: Ask, found: Any) -> Reply:
+        """Return the reply in a result of a Message Batch. Raises ChatError if it holds none."""
+        if found.type != "succeeded":
+            detail = getattr(getattr(getattr(found, "error", None), "error", None), "message", "")
+            raise ChatError("request", f"{self.host}: {found.type} in the batch. {detail}".strip(), where=self.host)
+        return self.reply(ask, found.message, 0.0, batch=True)
 
     def send(self, ask: Ask, *, thinks: bool) -> Any:
         """Send one message. A long one is streamed; a broken stream is a broken connection, not an answer."""
@@ -113,8 +115,9 @@ class Claude(Hosted):
         else:
             with self.client.messages.stream(**request) as stream:
                 message = stream.get_final_message()
-        if message.stop_reason is None:
-            raise self.cut(self.cost(_usage(message)))
+        with understood(self.host):
+            if message.stop_reason is None:
+                raise self.cut(self.cost(_usage(message)))
         return message
 
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:

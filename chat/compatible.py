@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from chat.calls import body_message, inside_a_200
+from chat.calls import body_message, inside_a_200, understood
 from chat.endpoint import STOPS, model_place
 from chat.hosted import USUAL, BatchState, CallOptions, Hosted, ended, room, schema_of, settled
 from chat.keys import key_for, only_for
@@ -48,7 +48,8 @@ class Compatible(Hosted):
         """Return the names that the server has (`GET /models`), each with the one that it is based on where the server
         has it (vLLM's `parent` of an adapter). Raises ChatError; `garbled` where it is no list.
         """
-        found = self.patiently(self.client.models.list)
+        with understood(self.host):
+            found = self.patiently(self.client.models.list)
         if not isinstance(getattr(found, "data", None), list):
             raise ChatError("garbled", f"{self.host} sent no list of models.", where=self.host)
         return {str(each.id): str(getattr(each, "parent", None) or "") for each in found.data if hasattr(each, "id")}
@@ -89,10 +90,11 @@ class Compatible(Hosted):
         if failure := inside_a_200(found, self.host):
             raise failure
         choices = getattr(found, "choices", None)
-        if not isinstance(choices, list) or not choices or not hasattr(choices[0], "message"):
+        if not isinstance(choices, list) or not choices or not getattr(choices[0], "message", None):
             raise ChatError("garbled", f"{self.host} sent an answer without choices.", where=self.host)
-        if found.choices[0].finish_reason is None:
-            raise self.cut(self._cost(found))
+        with understood(self.host):
+            if found.choices[0].finish_reason is None:
+                raise self.cut(self._cost(found))
         return found
 
     def send_batch(self, asks: Mapping[str, Ask]) -> str:
@@ -115,24 +117,27 @@ class Compatible(Hosted):
         """Return the state of a batch."""
         found = self.patiently(lambda: self.client.batches.retrieve(batch))
         total, done = 0, 0
-        if counts := found.request_counts:
-            total, done = counts.total, counts.completed + counts.failed
-        return BatchState(batch, found.status in BATCH_ENDS, total - done, done)
+        with understood(self.host):
+            if counts := found.request_counts:
+                total, done = counts.total, counts.completed + counts.failed
+            return BatchState(batch, found.status in BATCH_ENDS, total - done, done)
 
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
         """Yield the results of an ended batch."""
         found = self.patiently(lambda: self.client.batches.retrieve(batch))
         for name in filter(None, (found.output_file_id, found.error_file_id)):
             text = self.patiently(partial(self.client.files.content, name)).text
-            for entry in map(json.loads, filter(str.strip, text.splitlines())):
-                if entry["custom_id"] in asks:
-                    yield entry["custom_id"], self._batch_result(asks[entry["custom_id"]], entry)
+            with understood(self.host):
+                entries = {each["custom_id"]: each for each in map(json.loads, filter(str.strip, text.splitlines()))}
+            for key in filter(asks.__contains__, entries):
+                yield key, self.read_result(asks[key], entries[key])
 
-    def _batch_result(self, ask: Ask, entry: JsonObject) -> Reply | ChatError:
-        body = (entry.get("response") or {}).get("body") or {}
+    def result(self, ask: Ask, found: JsonObject) -> Reply:
+        """Return the reply in a line of the batch's file. Raises ChatError if it holds none."""
+        body = (found.get("response") or {}).get("body") or {}
         if not body.get("choices"):
-            detail = (body.get("error") or entry.get("error") or {}).get("message", "")
-            return ChatError("request", f"{self.host}: no answer in the batch. {detail}".strip(), where=self.host)
+            detail = (body.get("error") or found.get("error") or {}).get("message", "")
+            raise ChatError("request", f"{self.host}: no answer in the batch. {detail}".strip(), where=self.host)
         return self.reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
 
     def _cost(self, found: Any, *, batch: bool = False) -> float | None:
@@ -169,7 +174,7 @@ def _usage(found: Any) -> Usage:
         return Usage()
     details = getattr(found.usage, "prompt_tokens_details", None)
     kept = int(getattr(details, "cached_tokens", None) or 0)
-    asked, written = found.usage.prompt_tokens, found.usage.completion_tokens
+    asked, written = found.usage.prompt_tokens or 0, found.usage.completion_tokens or 0
     return Usage(asked - kept, max(written, (found.usage.total_tokens or 0) - asked), kept)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from chat.calls import Pace, Patience, explain, several
+from chat.calls import Pace, Patience, explain, several, understood
 from chat.prices import TokenPrice, Usage, price_line
 from chat.protocols import TURNED_AWAY, Ask, ChatError, Reply, StreamedModel
 from chat.thinking import ROOM, named
@@ -104,7 +104,8 @@ class Hosted(StreamedModel):
         started = time.perf_counter()
         lost: list[ChatError] = []
         found = self.patiently(lambda: self.send(ask, thinks=thinks), stop, lost)
-        reply = self.reply(ask, found, time.perf_counter() - started)
+        with understood(self.host):
+            reply = self.reply(ask, found, time.perf_counter() - started)
         self.unsure += sum(each.may_be_paid for each in lost) if self.costs else 0
         paid = sum(each.cost_usd for each in lost)
         return replace(reply, cost_usd=reply.cost_usd + paid) if reply.cost_usd and paid else reply
@@ -196,6 +197,18 @@ class Hosted(StreamedModel):
     @abstractmethod
     def batch_results(self, batch: str, asks: Mapping[str, Ask]) -> Iterator[tuple[str, Reply | ChatError]]:
         """Return the results of an ended batch by id, in any order; ids that `asks` does not know are left out."""
+
+    def read_result(self, ask: Ask, found: Any) -> Reply | ChatError:
+        """Return what a batch holds for one ask: the reply, or why there is none."""
+        try:
+            with understood(self.host):
+                return self.result(ask, found)
+        except ChatError as error:
+            return error
+
+    @abstractmethod
+    def result(self, ask: Ask, found: Any) -> Reply:
+        """Return the reply in one result of a batch. Raises ChatError if it holds none."""
 
     def stream(self, asks: Iterable[Ask]) -> Iterator[tuple[int, Reply | ChatError]]:
         """Return each reply, or why there is none, as it comes."""

@@ -112,6 +112,27 @@ def test_a_200_that_is_no_answer(provider, loopback, body):
     assert error.kind == "garbled" and not error.again and len(loopback.requests) == 1
 
 
+def with_odd(value, odd):
+    """Yield each copy of a JSON document in which one part is `odd`."""
+    yield odd
+    for key, part in enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ():
+        for hurt in with_odd(part, odd):
+            copy = value.copy()
+            copy[key] = hurt
+            yield copy
+
+
+@pytest.mark.parametrize("odd", [None, {}, -1, "x", ["x"]], ids=repr)
+def test_a_reply_in_which_anything_is_odd_is_an_answer_or_a_failure_in_words(provider, loopback, odd):
+    model = client(provider, loopback.url)
+    for hurt in with_odd(MAKE[provider](), odd):
+        loopback.script[:] = [(200, hurt)]
+        found = [reply for _, reply in model.stream([HELLO])]
+        if provider == "openai":
+            found.append(model.read_result(HELLO, {"response": {"body": hurt}}))
+        assert all(isinstance(reply, Reply | ChatError) for reply in found), hurt
+
+
 def test_a_redirect_is_not_followed_with_the_rows(provider, loopback):
     loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, MAKE[provider]()))
     failure(client(provider, loopback.url))
