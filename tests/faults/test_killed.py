@@ -31,17 +31,17 @@ MANY = {**dict.fromkeys(FEW, 25), "freeze": 0}
     ("name", "count"), [*FEW.items(), *(pytest.param(*each, marks=pytest.mark.slow) for each in MANY.items())]
 )
 def test_killed_it_goes_on(name: str, count: int, stages: Any, loopback: Any, tmp_path: Path) -> None:
-    work, url, room = WORKS[name], loopback.say(answer).url + "/v1", tmp_path
+    work, url = WORKS[name], loopback.say(answer).url + "/v1"
     env = {**HOSTED, "RUNG_MODEL__BASE_URL": url}
     before = stages(work.stage, url)
-    shutil.copytree(before, room / "whole")
+    shutil.copytree(before, tmp_path / "whole")
     for file in before.parent.glob("*.*"):
-        shutil.copy(file, room)
-    whole = warm(*work.words, at=room / "whole", **env)
+        shutil.copy(file, tmp_path)
+    whole = warm(*work.words, at=tmp_path / "whole", **env)
     assert whole.code == 0, whole.err
-    stood, wanted = standing(before), standing(room / "whole")
+    stood, wanted = standing(before), standing(tmp_path / "whole")
     for moment in moments(whole.events, count or whole.events, name):
-        root = room / f"at{moment}"
+        root = tmp_path / f"at{moment}"
         shutil.copytree(before, root)
         killed = warm(*work.words, at=root, kill_at=moment, **env)
         assert killed.code in (KILLED, 0), killed.err
