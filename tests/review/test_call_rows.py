@@ -35,6 +35,9 @@ def test_the_text_of_an_edit_is_read_back_as_the_same_row_or_as_another_call():
     for wrong in wrongs:
         with pytest.raises(RungError):
             with_text(Example(ROW), wrong)
+    pair = {"prompt": ROW["messages"][:1], "chosen": [CALLING], "rejected": [{"role": "assistant", "content": "No."}]}
+    changed = Example.from_json(with_text(Example(pair), edited_text(pair).replace("3", "4")))
+    assert changed.calls and "4" in str(changed.answer), "in the better answer of a pair, too"
 
 
 def test_a_text_with_an_arrow_is_a_call_only_of_a_tool_that_the_row_has():
@@ -66,12 +69,6 @@ def test_a_call_is_edited_by_field(arguments, edit, wanted):
     edited = Example.from_json(with_text(Example(row), head + (mark + tail).replace(*edit)))
     found = [(call["name"], call["arguments"]) for call in calls_of(edited.messages[-1])]
     assert found == [("look", arguments), ("pay", wanted)]
-
-
-def test_calls_are_edited_in_the_better_answer_of_a_pair_too():
-    pair = {"prompt": ROW["messages"][:1], "chosen": [CALLING], "rejected": [{"role": "assistant", "content": "No."}]}
-    changed = Example.from_json(with_text(Example(pair), edited_text(pair).replace("3", "4")))
-    assert changed.calls and "4" in str(changed.answer)
 
 
 def test_a_call_is_edited_by_field_in_a_sheet_and_in_the_shell(rung, told, imported, ruled, project):
