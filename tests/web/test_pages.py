@@ -178,30 +178,14 @@ def test_an_edit_that_changes_nothing_is_an_approval(make_site, answer: str, typ
     assert site.desk.store.row("r-000001").example.answer == expected
 
 
-def test_an_edit_that_breaks_a_rule_keeps_what_was_typed(make_site):
-    browser = make_site().browser("dana")
-    browser.press("/decide", to="/open", panel="edit")
-    browser.rule("edit", text="  ", remark="why is this empty")
-    assert browser.status == 400
-    fields = browser.form("/decide")
-    assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
-
-
-def test_an_answer_in_use_is_one_press(make_site):
-    """It approves where it is the answer already."""
-    site = make_site([Example(chat_row(f"question number {n}", ("cards", "rates")[n % 2])) for n in range(12)])
-    browser = site.browser("dana")
-    for _ in range(2):
-        row, before = browser.row, site.desk.store.row(browser.row).example.answer
-        assert browser.rule("", label="rates").status == 200
-        assert site.state(row) == ("approved" if before == "rates" else "edited")
-        assert site.desk.store.row(row).example.answer == "rates"
-
-
-def test_draft_is_taken_up_and_left(make_site):
+def test_what_was_typed_is_kept_where_it_breaks_a_rule_and_taken_up_by_the_next_page_until_it_is_left(make_site):
     site = make_site()
     browser = site.browser("dana")
     row = browser.row
+    browser.press("/decide", to="/open", panel="edit")
+    assert browser.rule("edit", text="  ", remark="why is this empty").status == 400
+    fields = browser.form("/decide")
+    assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
     browser.press("/decide", to="/open", panel="edit", text="half a")
     again = site.browser("dana")
     assert again.row == row and again.form("/decide")["text"] == "half a"
@@ -337,7 +321,7 @@ def test_under_blind_review_nothing_is_accepted_together(make_site):
     assert site.state("r-000003") == "pending"
 
 
-def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site):
+def test_an_answer_in_use_is_one_press_and_one_that_no_other_row_has_is_saved_by_a_second(site):
     dana = site.browser("dana")
     row = dana.row
     dana.press("/decide", to="/open", panel="edit")
@@ -349,6 +333,10 @@ def test_an_answer_that_no_other_row_has_is_saved_by_a_second_press(site):
     assert site.state(row) == "edited" and dana.row != row
     dana.rule("edit", text="waste")
     assert dana.status == 200 and site.desk.store.row("r-000002").example.answer == "waste"
+    for label, state in (("waste", "edited"), ("lighting", "approved")):
+        row = dana.row
+        assert dana.rule("", label=label).status == 200, "one press"
+        assert (site.state(row), site.desk.store.row(row).example.answer) == (state, label)
 
 
 def test_answers_past_the_ninth_have_a_letter_in_both_faces(make_site):
