@@ -114,9 +114,9 @@ def test_drafts_are_compared_with_one_another_too(reviewed: Store, run: Run) -> 
 
 
 def test_seeds_are_pool_rows_of_each_class_in_turn_the_smallest_class_first(
-    reviewed: Store, project: Project, settings: Settings, run: Run
+    reviewed: Store, project: Project, settings: Settings, run: Run, review: Callable[..., None]
 ) -> None:
-    """No row of test or validation, none that was generated."""
+    """No row of test or validation, none that was generated; reviewed ones neither."""
     rare, excluded, marked, *_ = reviewed.rows(role="pool")
     reviewed.exclude([excluded.id], "test", "")
     material = gather(reviewed, project, settings)
@@ -124,7 +124,8 @@ def test_seeds_are_pool_rows_of_each_class_in_turn_the_smallest_class_first(
     assert len({row.example.answer for row in material.seeds[:5]}) == 5
     assert material.labels[0] == rare.example.answer
     reviewed.mark([marked.id], "validation")
-    run(Scripted(words), 3)
+    drafts = run(Scripted(words), 3).queued
+    review([*drafts, *(row.id for row in reviewed.rows(role="test"))])
     material = gather(reviewed, project, settings)
     assert {row.role for row in material.seeds} == {"pool"} and marked.id not in {row.id for row in material.seeds}
     assert all(row.origin == "import" and row.is_reviewed for row in material.seeds) and material.reviewed
