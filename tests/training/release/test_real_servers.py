@@ -100,7 +100,9 @@ def address(project: Project, settings: Settings, tiny: Path, tmp_path: Path) ->
         yield f"{url}/v1"
 
 
-def test_the_run_is_asked_by_name_and_answers_as_its_weights_do(project: Project, address: str, tiny: Path) -> None:
+def test_the_run_is_asked_by_name_and_answers_as_its_weights_do(
+    project: Project, settings: Settings, address: str, tiny: Path
+) -> None:
     there = f'provider = "openai"\nbase = "tiny"\nbase_url = "{address}"\n'
     toml = project.settings_file
     toml.write_text(toml.read_text().replace(f'base = "{tiny}"\n', there))
