@@ -30,7 +30,7 @@ def test_holm_is_the_step_down_of_the_paper():
     assert all(h >= b - 1e-12 for h, b in zip(holm(values), false_discovery_control(values), strict=True))
 
 
-def test_parts_by_source_reviewer_and_topic_are_read_from_the_frozen_set_and_the_worst_stand_first(project):
+def test_parts_by_source_reviewer_and_topic_are_read_from_the_frozen_set_and_the_worst_stand_first(project, kit):
     folder = project.datasets / "v001"
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["rows"] = [
@@ -48,9 +48,6 @@ def test_parts_by_source_reviewer_and_topic_are_read_from_the_frozen_set_and_the
     ]
     assert found[0].low <= found[0].difference == -0.5 <= found[0].high
     assert found[0].p_holm == pytest.approx(min(1.0, 2 * found[0].p_value))
-
-
-def test_a_rows_own_topic_makes_parts_and_a_key_with_a_name_a_row_does_not(project, kit):
     rows = [
         {**row, "topic": "cards" if n % 2 else "pins", "ticket": n} for n, row in enumerate(kit.rows_of(["x"] * 30))
     ]

@@ -56,23 +56,21 @@ def rung(project, loopback, monkeypatch):
     return run
 
 
-@pytest.fixture(scope="module")
-def ladders():
-    """By arms, a folder with a project that was measured with them, and what the command printed."""
-    return {}
+LADDERS = {}
+"""By arms, a folder with a project that was measured with them, and what the command printed."""
 
 
 @pytest.fixture
-def measure(project, rung, ladders, tmp_path_factory):
+def measure(project, rung, tmp_path_factory):
     """Measure these arms: each ladder once in this file."""
 
     def made(arms):
-        if arms in ladders:
-            shutil.copytree(ladders[arms][0], project.root, dirs_exist_ok=True)
+        if arms in LADDERS:
+            shutil.copytree(LADDERS[arms][0], project.root, dirs_exist_ok=True)
         else:
             told = rung("baseline", "--arms", arms)
-            ladders[arms] = shutil.copytree(project.root, tmp_path_factory.mktemp("ladder") / "bank"), told
-        return ladders[arms][1]
+            LADDERS[arms] = shutil.copytree(project.root, tmp_path_factory.mktemp("ladder") / "bank"), told
+        return LADDERS[arms][1]
 
     return made
 

@@ -107,12 +107,11 @@ def not_apart(code):
 
 
 READ = "assert b'planted' in found"
-FILE = {"sqlite, attached": "rung.db"}
 
 
 @pytest.mark.parametrize("name", READS)
 def test_no_file_is_read(name, outside):
-    path = str(outside / FILE.get(name, "plain"))
+    path = str(outside / ("rung.db" if name == "sqlite, attached" else "plain"))
     code = f"P = {path!r}\n{READS[name]}"
     ran = run_code(code, READ, PATIENT)
     assert not ran.passed and ran.why == "error", ran
