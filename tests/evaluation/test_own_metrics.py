@@ -10,7 +10,7 @@ from scripted import Scripted
 from evaluation.metrics.item_metrics import item_metric
 from evaluation.outcomes import require_baseline
 from workspace.errors import Refusal, RungError
-from workspace.trust import distrust, state_file, trust, untrusted
+from workspace.trust import state_file, trust, untrusted
 
 STARTS = '''"""Same first letter."""
 def score(output, expected):
@@ -32,7 +32,8 @@ def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(
     with pytest.raises(Refusal) as refused:
         item_metric("starts", project.root)
     assert refused.value.where == "metrics/starts.py" and "rung trust" in refused.value.hint and not mark.exists()
-    trust(project.root)
+    told = json.loads(rung("trust", "--json", cwd=project.root).stdout)
+    assert told["files"].keys() == {"metrics/starts.py"} and not untrusted(project.root)
     metric = item_metric("starts", project.root)
     assert mark.exists() and (metric.score("card", "cart"), metric.score("pin", "card")) == (1.0, 0.0)
     assert project.root not in state_file().parents
@@ -41,7 +42,8 @@ def test_untrusted_code_does_not_run_and_trust_is_the_accounts_not_the_projects(
         item_metric("starts", project.root)
     write(project, "def score(o, e): return 1.0", "other")
     trust(project.root)
-    distrust(project.root)
+    told = json.loads(rung("trust", "--revoke", "--json", cwd=project.root).stdout)
+    assert told["trusted"] is False and untrusted(project.root)
     with pytest.raises(Refusal):
         item_metric("starts", project.root)
     for broken in ("{not json", json.dumps([str(project.root)]), json.dumps({str(project.root): ["starts"]})):
@@ -104,11 +106,3 @@ def test_names_that_clash_and_links_that_lead_out_are_refused(project, tmp_path)
     write(project, STARTS)
     with pytest.raises(RungError, match='"starts"'):
         item_metric("start", project.root)
-
-
-def test_the_command_trusts_and_takes_back(project):
-    write(project, STARTS)
-    told = json.loads(rung("trust", "--json", cwd=project.root).stdout)
-    assert told["files"].keys() == {"metrics/starts.py"} and not untrusted(project.root)
-    told = json.loads(rung("trust", "--revoke", "--json", cwd=project.root).stdout)
-    assert told["trusted"] is False and untrusted(project.root)
