@@ -119,7 +119,7 @@ def ruled_on(project: Project, right: int) -> Path:
     the folder of the measurement.
     """
     finished(cleared(project))
-    return judged(project, settings_of(project), right)
+    return judged(project, right, settings=settings_of(project))
 
 
 def settings_of(project: Project):

@@ -150,7 +150,7 @@ def test_a_program_that_is_killed_leaves_its_measuring_and_finds_it_again(termin
     terminal.start(project.root)
     terminal.see("opens it")
     terminal.keys("6")
-    terminal.see("$0.00")
+    terminal.see("60 items")
     terminal.keys("Enter", "y")
     wait_until(lambda: server.requests)
     (job,) = running_jobs(project.root)
