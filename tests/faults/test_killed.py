@@ -2,7 +2,7 @@
 
 Of an upgrade of the database the schema is the old one or the new one, and nothing is lost. A moment is an event that
 the command itself brings about (a file opened to write, made, renamed, removed; a statement that a database is given),
-so that a busy machine changes nothing. Training, evaluating and releasing weights: tests/training/test_killed.py.
+so that a busy machine changes nothing. Training, evaluating and releasing weights: tests/training/test_run.py.
 """
 
 from __future__ import annotations

@@ -8,22 +8,26 @@ from collections.abc import Callable
 
 import in_shell
 import pytest
+from clinic import ANSWERS, SETTINGS, made_up
 from counting import Words
+from freezing import approved
 from llamas import lora
 from once import once
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-from clinic import ANSWERS, SETTINGS, made_up
-from freezing import approved
 from scripted import Scripted
 
+from advisor.decide import advise_project
 from curation.example import Example
+from curation.split.freeze import freeze
+from evaluation.arms.registry import arms_named
+from evaluation.baseline import run_baseline
+from evaluation.bench import open_bench
 from training.plan.planning import make_plan
 from training.plan.plans import Plan, keep_plan, read_plan
 from training.runs import read_run
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def rows(count, seed) -> list[Example]:
@@ -34,15 +38,6 @@ def rows(count, seed) -> list[Example]:
 
 def build(root, base) -> Project:
     """A project with approved, frozen rows, a baseline by a scripted model, and advice."""
-    from advisor.answer_file import load_answers
-    from advisor.decide import decide
-    from advisor.rulefiles import load_rulebook
-    from curation.split.freeze import freeze
-    from evaluation.arms.registry import arms_named
-    from evaluation.baseline import run_baseline
-    from evaluation.bench import open_bench
-    from workspace.artefact import now, write_artefact
-
     project = Project(root)
     root.mkdir(parents=True, exist_ok=True)
     project.settings_file.write_text('[project]\nperson = "sam"\n' + SETTINGS)
@@ -53,8 +48,7 @@ def build(root, base) -> Project:
     asked = settings.model_copy(update={"model": settings.model.model_copy(update={"base": str(base)})})
     bench = open_bench(project, asked, Scripted(["E10 eye both"]))
     run_baseline(bench, arms_named(["base", "prompt"]))
-    decision = decide(load_rulebook(), load_answers(project.answers_file), now().date())
-    write_artefact(project.decision_file, decision)
+    advise_project(project)
     return project
 
 

@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 from vouched import edit, gate, in_log, rewrite
 
-from advisor.answer_file import load_answers
-from advisor.decide import decide
-from advisor.rulefiles import load_rulebook
+from advisor.decide import advise_project
 from curation.split.manifest import read_manifest
 from curation.store import open_store
 from evaluation.measurement_report import Report, read_outcomes, read_report, write_outcomes
@@ -33,7 +31,7 @@ from training.plan.memory_fit import Machine, methods_instead
 from training.plan.plans import Plan, read_plan
 from training.release.permission import refuse_unvouched
 from training.runs import read_run
-from workspace.artefact import now, read_artefact, revised, write_artefact
+from workspace.artefact import read_artefact, revised, write_artefact
 from workspace.errors import InputError, Refusal
 from workspace.files import sha256_file
 from workspace.folder import Project
@@ -79,7 +77,7 @@ def test_without_advice_and_with_other_advice(ready: Project, planned: Path) -> 
     unwanted(ready)
     stale = gate(ready, "decision", planned)
     assert stale.passed is False and stale.opener == "rung advise"
-    write_artefact(ready.decision_file, decide(load_rulebook(), load_answers(ready.answers_file), now().date()))
+    advise_project(ready)
     other = gate(ready, "decision", planned)
     assert other.passed is False and other.opener.endswith("goal_score=0.9")  # it was measured, not judged
     ready.answers_file.write_text("goal_score = 0.9\n" + ready.answers_file.read_text())
@@ -222,9 +220,7 @@ def test_a_plan_is_no_stage_done_where_the_advice_is_not_to_train(
     text = ready.answers_file.read_text()
     text = "goal_score = 0.9\n" + text.replace('few_shot = "insufficient"', 'few_shot = "untried"')
     ready.answers_file.write_text(text)
-    decision = decide(load_rulebook(), load_answers(ready.answers_file), now().date())
-    assert decision.next_step == "few_shot"
-    write_artefact(ready.decision_file, decision)
+    assert advise_project(ready).next_step == "few_shot"
 
     def found() -> tuple[str, str, str | None]:
         status = status_of(read_facts(ready))

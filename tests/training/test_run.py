@@ -9,13 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from pathlib import Path
 
 import in_shell
 import pytest
+from killing import KILLED, assert_ended, assert_sound, moments, standing
 from lives import losses, wait_until
+from released import judged
+from warm import Done, warm
 
-from training.runs import curve, is_alive, read_run
+from training.runs import curve, find_run, is_alive, read_run
+from workspace.files import sha256_file
 from workspace.folder import Project
 
 SLOWED = {"RUNG_TRAINING__EPOCHS": "30"}
@@ -90,7 +94,9 @@ def test_killed_paused_stopped_and_resumed_it_ends_as_an_unbroken_run(rung, read
     assert again.returncode == 0 and "continues from" in again.stderr
     done = rung("train", **SLOWED)
     assert done.returncode == 0 and "continues from" not in done.stderr, "it is followed to its end, not begun again"
-    same(folder, unbroken[0])
+    assert read_run(folder).state == "finished"
+    assert losses(folder) == losses(unbroken[0])
+    assert read_run(folder).adapter_sha256 == read_run(unbroken[0]).adapter_sha256 != ""
     assert [path.name for path in ready.runs.glob("R-*")] == ["R-001"]
 
 
@@ -109,12 +115,6 @@ def read_away(terminal):
     with contextlib.suppress(OSError):
         while os.read(terminal, 4096):
             pass
-
-
-def same(folder, other):
-    assert read_run(folder).state == "finished"
-    assert losses(folder) == losses(other)
-    assert read_run(folder).adapter_sha256 == read_run(other).adapter_sha256 != ""
 
 
 def test_a_loss_that_runs_away_fails_the_run(rung, ready: Project):
@@ -152,11 +152,64 @@ def test_a_run_that_is_not_admitted_says_why(rung, ready: Project, cleared, word
 
 
 @pytest.mark.slow
-def test_training_reaches_for_no_network_where_the_hub_is_on(
-    rung: Callable[..., subprocess.CompletedProcess[str]], refused
-):
+def test_training_reaches_for_no_network_where_the_hub_is_on(rung, refused):
     """trl reports each trainer that is made to Hugging Face, unless it is told not to or the hub is off."""
     variables, reached = refused
     done = rung("train", "--json", RUNG_TRAINING__EPOCHS="0.5", timeout=600, CI="", **variables)
     assert done.returncode == 0, done.stderr
     assert reached.read_text() == ""
+
+
+# --- killed at seeded moments: nothing is half, the same command ends the work (as tests/faults/test_killed.py) ------
+
+
+def train(root, kill_at=0) -> Done:
+    """Run `rung train`, killed at this point."""
+    return warm(str(root / "runs/R-001"), at=root, program="training.run", kill_at=kill_at)
+
+
+@pytest.fixture
+def trained(own: Project, cleared, tmp_path) -> tuple[Path, Done]:
+    """A copy of the project with its run finished."""
+    root = Path(shutil.copytree(own.root, tmp_path / "trained" / "clinic"))
+    done = train(root)
+    assert done.code == 0, done.err
+    return root, done
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(own: Project, trained: tuple[Path, Done], tmp_path):
+    whole, done = trained
+    for moment in moments(done.events, 9, "train"):
+        root = Path(shutil.copytree(own.root, tmp_path / f"at{moment}" / "clinic"))
+        assert train(root, moment).code == KILLED
+        assert_sound(root)
+        assert standing(root) == standing(own.root)
+        again = train(root)
+        run, wanted = read_run(root / "runs/R-001"), read_run(whole / "runs/R-001")
+        assert again.code == 0 or run.state == "finished", (moment, again.err)
+        assert (run.state, run.step, run.files) == (wanted.state, wanted.step, wanted.files), moment
+        assert losses(root / "runs/R-001") == losses(whole / "runs/R-001")
+        assert {name: sha256_file(root / "runs" / run.adapter / name) for name in run.files} == run.files
+        assert_ended(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("evaluate", "R-001"), ("release", "R-001", "--to", "adapter")], ids=lambda w: w[0])
+def test_a_killed_command_goes_on(words, trained: tuple[Path, Done], tmp_path):
+    before, _ = trained
+    if words[0] == "release":
+        judged(Project(before), right=30)
+    root = Path(shutil.copytree(before, tmp_path / "whole" / "clinic"))
+    whole = warm(*words, at=root)
+    wanted = standing(root)
+    assert whole.code in (0, 1) and wanted != standing(before), whole.err
+    for moment in moments(whole.events, 9, words[0]):
+        root = Path(shutil.copytree(before, tmp_path / f"at{moment}" / "clinic"))
+        assert warm(*words, at=root, kill_at=moment).code == KILLED
+        assert_sound(root)
+        assert find_run(Project(root)).files == read_run(before / "runs/R-001").files
+        again = warm(*words, at=root)
+        assert again.code == whole.code, (moment, again.err)
+        assert standing(root) == wanted, moment
+        assert_ended(root)

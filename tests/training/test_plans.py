@@ -1,29 +1,141 @@
-"""Pairs out of edits: what is taken, what is not, and that it is guarded; a reward model learns from them.
+"""A plan: every value with its reason, what does not fit, what is wrong with it, and how it is kept.
 
-It rewards the answers of another run, and remains the one that was planned with.
+Its pairs out of edits: what is taken, what is not, and that it is guarded. A reward model learns from them; it rewards
+the answers of another run, and remains the one that was planned with.
 """
 
 import json
-import subprocess
+import math
+import shutil
 
 import pytest
 import taught
 from clinic import made_up
 from freezing import approved
+from runs_by_hand import finish_run
 
-from curation.review import open_desk
-from curation.review.ruling import Ruling
-from curation.review.service import decide_all, undo
+from curation.review import Ruling, decide_all, open_desk, undo
 from curation.split.freeze import freeze
-from curation.split.manifest import load_split, newest_dataset
+from curation.split.manifest import load_split
 from training.gates.clearance import check_gates
+from training.plan.memory_fit import Machine, with_cards
 from training.plan.objective import is_run, preferences_of, reward_run
-from training.plan.plans import find_plan, read_plan
+from training.plan.plans import find_plan, read_plan, read_plans
+from training.plan.recipe import Recipe
 from training.runs import curve, read_run, write_run
 from workspace.errors import InputError, Refusal, RungError
-from workspace.files import sha256_file
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
+
+
+def test_the_rate_follows_the_width_of_the_model_where_nobody_sets_it_and_several_jobs_halve_it(
+    ready: Project, plan_of
+):
+    toml, advice = ready.settings_file, ready.decision_file
+    toml.write_text(toml.read_text().replace("learning_rate = 1e-3\n", "").replace("rank = 4\n", ""))
+    narrow = plan_of().recipe
+    assert narrow.learning_rate == pytest.approx(5e-4 * (2000 / 576) ** 0.781, rel=0.05)
+    assert (narrow.rank, narrow.alpha, narrow.scale) == (16, 32, 2.0)
+    advice.write_text(advice.read_text().replace('"breadth": "narrow"', '"breadth": "several"'))
+    plan = plan_of()
+    assert plan.recipe.learning_rate == narrow.learning_rate / 2
+    assert "lin-2026" in plan.because["learning_rate"].source
+    assert plan_of(learning_rate="1e-3").recipe.learning_rate == 1e-3
+
+
+def test_replayed_questions_count_as_rows_and_fit(plan_of):
+    plain, more = plan_of(), plan_of(replay="0.5")
+    rows = plain.data.train
+    assert (plain.recipe.replay, more.recipe.replay) == (0, math.ceil(rows / 2))
+    assert more.recipe.steps == 2 * math.ceil((rows + math.ceil(rows / 2)) / 4)
+    assert plain.recipe.max_length < 192 <= more.recipe.max_length and more.because["replay"].source
+    assert "192" in more.because["max_length"].text
+    assert plan_of(replay="0.0001").recipe.replay == 1, "never nothing in silence"
+    assert plan_of(replay="1").recipe.replay == min(rows, 360)
+    with pytest.raises(ValueError, match="replay"):
+        Recipe(**{**more.recipe.model_dump(), "objective": "dpo"})
+
+
+def test_what_does_not_fit_is_made_smaller_before_it_is_refused(plan_of):
+    whole = plan_of(Machine(64.0), batch="16").recipe
+    assert (whole.batch, whole.accumulation, whole.checkpointing) == (16, 1, False)
+    small = plan_of(Machine(0.75), batch="16").recipe
+    assert small.batch * small.accumulation == 16 and small.batch < 16
+    assert small.steps == whole.steps
+    none = plan_of(Machine(ram_gib=1e-6), processes="2", batch="8").recipe
+    assert (none.batch, none.processes, none.rows_a_step) == (4, 2, 8), "processes share the rows all the same"
+
+
+def test_rows_over_a_limit_that_a_person_sets_are_named(plan_of):
+    plan = plan_of(max_length="14")
+    assert plan.data.left_out and "train line" in plan.notes[-1]
+    with pytest.raises(Refusal, match="8"):
+        plan_of(max_length="8")
+
+
+def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan):
+    old = replan()
+    assert replan() == old, "the same plan is kept once"
+    old.write_text(old.read_text().replace('objective = "sft"', 'objective = "kto"'))
+    with pytest.raises(InputError, match="objective"):
+        read_plan(old)
+    assert replan().name == "P-002.toml"
+    assert [plan.id for _, plan in read_plans(ready)] == ["P-002"]
+
+
+def test_all_that_is_wrong_with_a_plan_is_said_at_once_and_what_is_misspelt_with_the_nearest(
+    ready: Project, planned, plan_of
+):
+    for name, value, nearest in (("targets", "q_prj", "q_proj"), ("report_to", '["tensorbored"]', "tensorboard")):
+        with pytest.raises(InputError, match=f'"{nearest}"'):
+            plan_of(**{name: value})
+    with pytest.raises(RungError, match='"P-001"'):
+        find_plan(ready, "P-01")
+    planned.write_text(planned.read_text().replace("rank = 4", "rnak = 4").replace("batch = 4", "batch = 0"))
+    with pytest.raises(InputError) as refused:
+        read_plan(planned)
+    assert len(refused.value.problems) == 2 and '"rank"' in str(refused.value)
+
+
+def test_without_advice_or_dataset_there_is_no_plan(ready: Project, plan_of):
+    shutil.rmtree(ready.datasets)
+    with pytest.raises(Refusal, match="dataset"):
+        plan_of()
+    ready.decision_file.unlink()
+    with pytest.raises(Refusal, match="advice"):
+        plan_of()
+
+
+def test_every_value_has_a_reason_and_strange_ones_alone_are_warned_of(plan_of):
+    strange = {"dropout": "0.5", "warmup": "0.6", "grad_norm": "9", "weight_decay": "0.4", "alpha": "500", "batch": "2"}
+    plan = plan_of(**strange)
+    assert plan.recipe.model_dump(exclude_defaults=True).keys() - plan.because.keys() == {"base", "precision"}
+    assert plan.recipe.steps == 2 * math.ceil(plan.data.train / 2)
+    for name, value in {**strange, "rank": "4"}.items():
+        (warned,) = [note for note in plan.notes if note.startswith(f"{name} = {value} ")]
+        assert ": " in warned and warned.endswith("]") and plan.because[name].by == "person"
+    usual = {
+        "alpha": "32",
+        "batch": "4",
+        "dropout": "0.05",
+        "epochs": "3",
+        "evals": "1",
+        "rank": "16",
+        "warmup": "0.05",
+    }
+    notes = plan_of(**usual, learning_rate="2e-4", method="qlora", targets="q_proj,k_proj,v_proj,o_proj").notes
+    assert not any(note.startswith((*usual, "learning_rate", "method", "targets")) for note in notes)
+
+
+def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(plan_of):
+    plan = plan_of(with_cards("24GB", 2), method="qlora")
+    assert plan.recipe.method == "qlora" and plan.forecast.has == 24
+    assert plan.forecast.seconds is None and plan.forecast.cost_usd is None and "24 GB" in plan.forecast.because
+    with pytest.raises(InputError):
+        with_cards("24 apples")
+
+
+# --- pairs out of edits, and reward models that learn from them ------------------------------------------------------
 
 
 def test_an_edit_is_a_pair_its_draft_the_worse_answer_and_what_is_no_pair_is_left_out_by_name(
@@ -69,7 +181,7 @@ def test_a_plan_is_for_the_pairs_that_it_counted(ready: Project, settings: Setti
     assert gates["dataset"].opener == "rung plan"
 
 
-def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings, plan_of):
+def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, settings: Settings, planned, plan_of):
     with pytest.raises(Refusal, match="0 pairs"):
         plan_of(objective="dpo")
     taught.teach(ready, settings)
@@ -83,9 +195,6 @@ def test_what_is_known_not_to_work_is_refused_with_its_reason(ready: Project, se
     ):
         with pytest.raises(InputError):
             plan_of(**values)
-
-
-def test_a_plan_that_was_edited_into_what_does_not_work_is_refused(planned):
     text = planned.read_text().replace("packing = false", "packing = true")
     planned.write_text(text.replace('method = "lora"', 'method = "prefix"'))
     with pytest.raises(InputError, match="virtual tokens"):
@@ -121,23 +230,14 @@ def test_only_a_finished_reward_model_rewards(ready: Project, cleared):
 def frozen_anew(project: Project, settings: Settings, role, seed):
     """The next version of the dataset, with six more rows of this role."""
     approved(project, settings, **{role: made_up(6, seed)})
-    freeze(project, settings, actor="sam")
-    folder = newest_dataset(project, complete=True)
-    assert folder is not None
-    return folder.name
+    return freeze(project, settings, actor="sam").folder.name
 
 
-def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
-    rung, ready: Project, settings: Settings, cleared
-):
-    weights = cleared / "adapter" / "adapter_model.safetensors"
-    weights.parent.mkdir()
-    weights.write_bytes(b"weights")
-    files = {weights.name: sha256_file(weights)}
-    words = {"objective": "reward", "state": "finished", "adapter": f"{cleared.name}/adapter", "files": files}
-    run = write_run(cleared, read_run(cleared), **words)
+def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(rung, ready: Project, settings: Settings):
+    folder = ready.runs / "R-001"
+    run = write_run(folder, finish_run(ready, folder.name), objective="reward")
 
-    def planned() -> subprocess.CompletedProcess[str]:
+    def planned():
         return rung("plan", "--objective", "grpo", *taught.SAMPLED, "--set", f"reward={run.id}", "--json")
 
     assert frozen_anew(ready, settings, "train", 11) == "v002"
@@ -145,11 +245,11 @@ def test_a_reward_model_that_learnt_from_rows_held_out_here_is_refused(
     assert (plan.dataset, plan.recipe.reward, run.dataset) == ("v002", run.id, "v001")
     assert check_gates(ready, settings, plan)[1].passed is True
 
-    write_run(cleared, run, dataset="v009")
+    write_run(folder, run, dataset="v009")
     gate = check_gates(ready, settings, plan)[1]
     assert gate.passed is False and "v009" in gate.fact and "v002" in gate.fact
 
-    write_run(cleared, run)
+    write_run(folder, run)
     assert frozen_anew(ready, settings, "test", 12) == "v003"
     done = planned()
     assert done.returncode == 1 and "v001" in done.stdout and "v003" in done.stdout
