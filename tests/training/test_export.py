@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from sysconfig import get_path
 from typing import Any
 
 import pytest
@@ -172,9 +171,6 @@ def test_launch_files_are_taken_by_accelerates_own_parser_and_share_the_plans_st
         files_of(replace(bundle, cards=3), "trl")
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.fixture
 def exported(rung: Any, ready: Project) -> Callable[[str], Path]:
     """`exported("trl")`: the folder that `rung plan --export` wrote, for the tiny model and without dropout."""
@@ -187,25 +183,22 @@ def exported(rung: Any, ready: Project) -> Callable[[str], Path]:
     return make
 
 
-def run(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **variables}
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+def python(*words: str, cwd: Path, code: int = 0, **variables: str) -> str:
+    """The output of Python with these words, and that it ended with this code."""
+    command, environment = [sys.executable, *words], {**os.environ, **variables}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done.stdout
 
 
-def tool(name: str) -> str:
-    return str(Path(get_path("scripts")) / name)
-
-
-@SLOW
+@pytest.mark.slow
 def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(exported: Any, tmp_path: Path) -> None:
     folder = exported("trl")
     script = folder / "train.py"
     script.write_text(script.read_text().replace("'dropout': 0.05", "'dropout': 0.0"))
-    one = run(sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "one"), cwd=folder)
-    assert one.returncode == 0, one.stderr[-2000:]
+    python("train.py", "--steps", "2", "--out", str(tmp_path / "one"), cwd=folder)
     words = ["--nproc_per_node", "2", "train.py", "--processes", "2", "--steps", "2", "--out", str(tmp_path / "two")]
-    two = run(tool("torchrun"), *words, cwd=folder)
-    assert two.returncode == 0, two.stderr[-2000:]
+    python("-m", "torch.distributed.run", *words, cwd=folder)
     alone, shared = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
     assert (alone["processes"], shared["processes"]) == (1, 2)
     assert shared["losses"] == pytest.approx(alone["losses"], rel=1e-5) and len(alone["losses"]) == 2
@@ -213,53 +206,38 @@ def test_the_trl_script_runs_as_it_is_and_two_processes_make_the_steps_of_one(ex
     assert (tmp_path / "one" / "adapter" / "adapter_model.safetensors").is_file()
 
 
-@SLOW
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["2000000000", "0"], ids=["read", "streamed"])
 def test_the_trl_script_reaches_for_no_network(exported: Any, refused: Any, tmp_path: Path, over: str) -> None:
     variables, reached = refused
-    told = run(sys.executable, "-c", "import socket; socket.getaddrinfo('example.com', 80)", cwd=tmp_path, **variables)
-    assert told.returncode == 1 and reached.read_text() == "socket.getaddrinfo example.com\n", "the refusal works"
+    python("-c", "import socket; socket.getaddrinfo('example.com', 80)", cwd=tmp_path, code=1, **variables)
+    assert reached.read_text() == "socket.getaddrinfo example.com\n", "the refusal works"
     reached.write_text("")
     folder = exported("trl")
     script = folder / "train.py"
     script.write_text(script.read_text().replace("'stream_over': 2000000000", f"'stream_over': {over}"))
-    words = (sys.executable, "train.py", "--steps", "1", "--out", str(tmp_path / "out"))
-    done = run(*words, cwd=folder, HF_DATASETS_CACHE=str(tmp_path / "cache"), **variables)
-    assert done.returncode == 0, done.stderr[-2000:]
+    words = ("train.py", "--steps", "1", "--out", str(tmp_path / "out"))
+    python(*words, cwd=folder, HF_DATASETS_CACHE=str(tmp_path / "cache"), **variables)
     assert reached.read_text() == "" and len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 1
 
 
-@SLOW
+@pytest.mark.slow
 def test_a_launcher_that_quietly_starts_one_process_is_stopped(exported: Any) -> None:
-    folder = exported("trl")
-    words = ["launch", "--cpu", "--num_processes", "2", "train.py", "--processes", "2", "--steps", "2"]
-    done = run(tool("accelerate"), *words, cwd=folder)
-    assert done.returncode != 0
+    words = ["--cpu", "--num_processes", "2", "train.py", "--processes", "2", "--steps", "2"]
+    python("-m", "accelerate.commands.launch", *words, cwd=exported("trl"), code=1)
 
 
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`beside("axolotl")`: a package in a folder of its own, without what it depends on; skips where pip fails."""
-
-    def install(*packages: str) -> Path:
-        folder = tmp_path_factory.mktemp("beside")
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
-        done = run(*command, "--target", str(folder), *packages, cwd=folder, DS_BUILD_OPS="0")
-        if done.returncode:
-            pytest.skip(f"{packages[0]} does not install here: {done.stderr.strip()[-200:]}")
-        return folder
-
-    return install
+ALONE = ("--no-deps", "--no-build-isolation")
+"""Options of pip for packages whose dependencies are here."""
 
 
-def apart(folder: Path, packages: list[str], *options: str) -> str:
-    """The Python of an environment with these packages; skips where pip fails."""
-    made = run(sys.executable, "-m", "venv", *options, str(folder / "v"), cwd=folder)
-    python = str(folder / "v" / "bin" / "python")
-    done = run(python, "-m", "pip", "install", "-q", *packages, cwd=folder)
-    if made.returncode or done.returncode:
+def installed(folder: Path, packages: list[str], *options: str) -> str:
+    """A folder to which pip installed these packages and what they depend on, as these options allow, or a skip."""
+    command = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder / "packages"), *options, *packages]
+    done = subprocess.run(command, env={**os.environ, "DS_BUILD_OPS": "0"}, capture_output=True, text=True, check=False)
+    if done.returncode:
         pytest.skip(f"{packages[0]} does not install here: {done.stderr.strip()[-200:]}")
-    return python
+    return str(folder / "packages")
 
 
 AXOLOTL = """
@@ -270,8 +248,6 @@ assert not table.keys() - AxolotlInputConfig.model_fields.keys()
 read = AxolotlInputConfig(**table)
 print(read.lora_r, read.learning_rate, read.datasets[0].message_field_training)
 """
-
-
 LLAMA_FACTORY = """
 import sys, types, yaml, llamafactory
 data = types.ModuleType("llamafactory.data")      # its own __init__ wants torchaudio, which nothing here reads
@@ -291,43 +267,12 @@ table = json.load(open("launch/deepspeed.json"))
 table["train_batch_size"] //= 2  # its parser multiplies by the processes that run, which is one here
 print("stage", DeepSpeedConfig(table).zero_optimization_stage)
 """
-
-
-@SLOW
-@pytest.mark.parametrize(
-    ("kind", "program", "said", "packages"),
-    [
-        ("axolotl", AXOLOTL, "4 0.001 train", ["axolotl==0.19.0"]),
-        ("llama-factory", LLAMA_FACTORY, "4 0.001 True messages messages",
-         ["llamafactory==0.9.5", "omegaconf==2.3.0", "antlr4-python3-runtime==4.9.3"]),
-        ("trl", DEEPSPEED, "stage 3",
-         ["deepspeed==0.19.8", "hjson", "py-cpuinfo", "ninja", "msgpack", "einops"]),
-    ],
-    ids=["axolotl", "llama-factory", "deepspeed"],
-)  # fmt: skip
-def test_a_trainers_own_parser_takes_the_files(
-    exported: Any, beside: Any, kind: str, program: str, said: str, packages: list[str]
-) -> None:
-    told = {"DISABLE_VERSION_CHECK": "1", "DS_ACCELERATOR": "cpu", "PYTHONPATH": str(beside(*packages))}
-    done = run(sys.executable, "-c", program, cwd=exported(kind), **told)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == said
-
-
-@SLOW
-def test_the_unsloth_script_runs_on_its_cpu_way(exported: Any, beside: Any, tmp_path: Path) -> None:
-    path = str(beside("unsloth==2026.10.9", "unsloth_zoo"))
-    words = [sys.executable, "train.py", "--steps", "2", "--out", str(tmp_path / "out")]
-    done = run(*words, cwd=exported("unsloth"), PYTHONPATH=path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
-
-
 SKYPILOT = """
 import sky
 task = sky.Task.from_yaml("sky.yaml")
 down = list(task.resources)[0].autostop_config
-print(task.run, len(task.resources) >= 5, down.down, down.idle_minutes, "tiny-llama" in sorted(task.file_mounts)[-1])
+places, mounted = len(task.resources) >= 5, "tiny-llama" in sorted(task.file_mounts)[-1]
+print(task.run.strip(), places, down.down, down.idle_minutes, mounted)
 """
 DSTACK = """
 import yaml
@@ -337,24 +282,38 @@ print(task.type, task.resources.gpu.count.min, len(task.files), task.commands[1]
 """
 
 
-@SLOW
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "program", "said", "package"),
+    ("kind", "program", "said", "options", "packages"),
     [
-        ("skypilot", SKYPILOT, "python train.py True True 10 True", "skypilot==0.14.1"),
-        ("dstack", DSTACK, "task 1 2 python train.py", "dstack==0.22.5"),
+        ("axolotl", AXOLOTL, "4 0.001 train", ALONE, ["axolotl==0.19.0"]),
+        ("llama-factory", LLAMA_FACTORY, "4 0.001 True messages messages", ALONE,
+         ["llamafactory==0.9.5", "omegaconf==2.3.0", "antlr4-python3-runtime==4.9.3"]),
+        ("trl", DEEPSPEED, "stage 3", ALONE,
+         ["deepspeed==0.19.8", "hjson", "py-cpuinfo", "ninja", "msgpack", "einops"]),
+        ("skypilot", SKYPILOT, "python train.py True True 10 True", (), ["skypilot==0.14.1"]),
+        ("dstack", DSTACK, "task 1 2 python train.py", (), ["dstack==0.22.5"]),
     ],
-)
-def test_a_clouds_own_reader_takes_the_file(
-    exported: Any, tmp_path: Path, kind: str, program: str, said: str, package: str
+    ids=["axolotl", "llama-factory", "deepspeed", "skypilot", "dstack"],
+)  # fmt: skip
+def test_a_trainers_or_clouds_own_parser_takes_the_files(
+    exported: Any, tmp_path: Path, kind: str, program: str, said: str, options: tuple[str, ...], packages: list[str]
 ) -> None:
-    done = run(apart(tmp_path, [package]), "-c", program, cwd=exported(kind), HOME=str(tmp_path))
-    assert done.stdout.split() == said.split(), done.stderr[-2000:]
+    told = {"DISABLE_VERSION_CHECK": "1", "DS_ACCELERATOR": "cpu", "HOME": str(tmp_path)}
+    path = installed(tmp_path, packages, *options)
+    assert python("-c", program, cwd=exported(kind), PYTHONPATH=path, **told).splitlines()[-1] == said
 
 
-@SLOW
+@pytest.mark.slow
+def test_the_unsloth_script_runs_on_its_cpu_way(exported: Any, tmp_path: Path) -> None:
+    path = installed(tmp_path, ["unsloth==2026.10.9", "unsloth_zoo"], *ALONE)
+    words = ["train.py", "--steps", "2", "--out", str(tmp_path / "out")]
+    python(*words, cwd=exported("unsloth"), PYTHONPATH=path)
+    assert len(json.loads((tmp_path / "out" / "result.json").read_text())["losses"]) == 2
+
+
+@pytest.mark.slow
 def test_the_notebook_is_one_and_its_cells_train(exported: Any, tmp_path: Path) -> None:
-    python = apart(tmp_path, ["nbclient", "ipykernel"], "--system-site-packages")
     folder = exported("notebook")
     book = folder / "train.ipynb"
     cells = json.loads(book.read_text())
@@ -366,7 +325,5 @@ def test_the_notebook_is_one_and_its_cells_train(exported: Any, tmp_path: Path) 
         "import nbformat, nbclient; book = nbformat.read('train.ipynb', 4); nbformat.validate(book); "
         "nbclient.NotebookClient(book, timeout=300).execute()"
     )
-    site = [path for path in sys.path if path.endswith("site-packages")]
-    done = run(python, "-c", play, cwd=folder, PYTHONPATH=os.pathsep.join(site))
-    assert done.returncode == 0, done.stderr[-2000:]
+    python("-c", play, cwd=folder, PYTHONPATH=installed(tmp_path, ["nbclient", "ipykernel"]))
     assert (folder / "output" / "adapter" / "adapter_model.safetensors").is_file()

@@ -24,7 +24,6 @@ from evaluation.metrics.item_metrics import item_metric
 from training.export.bundle import row_of, trained, weighted
 from training.plan.objective import AnswerPair, StreamedRows, replay_questions, rows_of
 from training.plan.plans import read_plan
-from training.plan.recipe import Recipe
 from training.run.base_model import load_tokenizer
 from training.run.inputs import FILE, answers, pairs, picked, questions, replayed, with_replay
 from training.run.tokens import IGNORED, show, tokenise, with_system
@@ -36,29 +35,23 @@ from workspace.folder import Project
 from workspace.settings import Settings, load_settings
 
 
-@pytest.fixture
-def odd(tmp_path):
-    """Rows with what trips readers: brackets in the path, line separators in a text, keys that only some rows have."""
+def test_streamed_rows_and_tokens_are_those_of_rows_in_memory(tmp_path, tiny):
+    """What trips readers: brackets in the path, line separators in a text, keys that only some rows have."""
     path = tmp_path / "a[b]" / "train.jsonl"
     path.parent.mkdir()
-    some: list[Example] = [
+    plain = [
         *made_up(700, 5),
         Example(chat_row("one\u2028two\u0085three\r\nfour", "E10 eye both", "House line.")),
         Example({**chat_row("with a tool", "E11 eye both"), "tools": [{"type": "function"}], "weight": 1}),
         Example({**chat_row("with another", "E11 eye both"), "weight": "heavy", "tags": {"a": [1, None]}}),
     ]
-    path.write_text("".join(json.dumps(row.row, ensure_ascii=False) + "\n" for row in some))
-    return path
-
-
-def test_streamed_rows_and_tokens_are_those_of_rows_in_memory(odd, tiny):
-    tokenizer, lines = load_tokenizer(str(tiny)), StreamedRows(odd)
-    plain = [Example(json.loads(line)) for line in odd.read_text().split("\n") if line]
+    path.write_text("".join(json.dumps(row.row, ensure_ascii=False) + "\n" for row in plain))
+    tokenizer, lines = load_tokenizer(str(tiny)), StreamedRows(path)
     assert list(lines) == plain and len(lines) == 703 and lines[-1] == plain[-1] and lines[698:] == plain[698:]
     lengths = [len(tokenise(tokenizer, number, row, None).ids) for number, row in enumerate(plain, 1)]
     limit = sorted(lengths)[-10]
     for make in (answers, lambda *given: questions(*given, tests=False)):
-        held, stored = (make(tokenizer, some, None, limit, odd.parent) for some in (plain, lines))
+        held, stored = (make(tokenizer, some, None, limit, path.parent) for some in (plain, lines))
         assert held.encoded.too_long == [number for number, length in enumerate(lengths, 1) if length > limit] != []
         assert stored.encoded.too_long == held.encoded.too_long
         assert held.encoded.eos_trained == stored.encoded.eos_trained > 500
@@ -66,7 +59,7 @@ def test_streamed_rows_and_tokens_are_those_of_rows_in_memory(odd, tiny):
         assert held.encoded.rows[501] == stored.encoded.rows[501] and held.encoded.rows[:3] == stored.encoded.rows[:3]
         assert list(held.columns) == list(stored.columns)
         assert list(picked(held.columns, [3, 1, 1])) == list(picked(stored.columns, [3, 1, 1]))
-    assert [path.name for path in odd.parent.iterdir()] == ["train.jsonl"], "the file has no name once it is open"
+    assert [each.name for each in path.parent.iterdir()] == ["train.jsonl"], "the file has no name once it is open"
 
 
 def test_a_split_is_streamed_over_the_size_that_the_settings_say(ready: Project, settings: Settings):
@@ -167,24 +160,20 @@ def test_pairs_share_their_prompt_and_end_both_answers(tiny):
 ROWS = [Example({"messages": [{"role": "user", "content": "a?"}, {"role": "assistant", "content": "b"}]})] * 3
 
 
-@pytest.fixture
-def recipe(planned, tmp_path) -> Recipe:
-    """Its base answers `<alpha>` to everything."""
-    words, base = load_tokenizer(str(embedded_folder())), tmp_path / "base"
-    words.add_tokens(["<alpha>"])
-    newline = words.convert_ids_to_tokens(words.encode("\n"))[-1]
-    chain(words, [(newline, "<alpha>"), ("<alpha>", "<|im_end|>")]).model.save_pretrained(str(base))
-    words.save_pretrained(str(base))
-    return revised(read_plan(planned).recipe, base=str(base), replay=4, max_length=192, system_prompt="X")
-
-
 def test_no_question_is_one_that_measures_forgetting():
     asked = replay_questions()
     assert len(set(asked)) == len(asked) >= 300
     assert not set(asked) & {item.question for item in [*suite(), *safety()]}
 
 
-def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(recipe: Recipe, tmp_path):
+def test_the_base_model_answers_once_and_its_answers_train_behind_the_rows(planned, tmp_path):
+    """The base answers `<alpha>` to everything."""
+    words, base = load_tokenizer(str(embedded_folder())), tmp_path / "base"
+    words.add_tokens(["<alpha>"])
+    newline = words.convert_ids_to_tokens(words.encode("\n"))[-1]
+    chain(words, [(newline, "<alpha>"), ("<alpha>", "<|im_end|>")]).model.save_pretrained(str(base))
+    words.save_pretrained(str(base))
+    recipe = revised(read_plan(planned).recipe, base=str(base), replay=4, max_length=192, system_prompt="X")
     rows = replayed(recipe, tmp_path)
     kept = (tmp_path / FILE).read_bytes()
     assert {row.question for row in rows} == set(replay_questions()[:4]) and {row.answer for row in rows} == {"<alpha>"}
