@@ -20,25 +20,11 @@ from curation.example import Example, chat_row
 from training.gates.clearance import Locked, grant, override
 from training.plan.planning import seconds_for
 from training.plan.plans import read_plan
+from training.run.base_model import load_tokenizer
 from training.run.inputs import answers
 from training.run.tokens import IGNORED, EncodedRows, Tokens
+from training.trials import sweep
 from training.trials.dry_run import DryRunFigures, _dry_run, _findings, _forecast, place_of, preflight, read_preflight
-from training.trials.sweep import (
-    Point,
-    Rung,
-    Spec,
-    Trial,
-    begin,
-    budget,
-    cleared,
-    halving,
-    lay_out,
-    outcome,
-    parse_space,
-    put_away,
-    read_points,
-    survivors,
-)
 from workspace.artefact import revised, write_artefact
 from workspace.errors import InputError, Refusal
 from workspace.folder import Project
@@ -75,10 +61,10 @@ def small(own: Project) -> Project:
 
 
 @pytest.fixture
-def laid_out(small: Project, settings: Settings, planned) -> Callable[..., Spec]:
+def laid_out(small: Project, settings: Settings, planned) -> Callable[..., sweep.Spec]:
     """`laid_out("rank=4,8")`: the sweep over these values, with the settings of rung.toml or others."""
     plan = read_plan(planned)
-    return lambda *texts, by=settings: lay_out(small, by, planned, plan, parse_space(texts), Words())
+    return lambda *texts, by=settings: sweep.lay_out(small, by, planned, plan, sweep.parse_space(texts), Words())
 
 
 @pytest.mark.parametrize(
@@ -124,8 +110,6 @@ def test_a_dry_run_of_a_like_plan_gives_the_next_one_its_time(ready: Project, pl
 
 
 def test_rows_whose_answer_is_not_trained_whole_are_listed(tiny, tmp_path):
-    from training.run.base_model import load_tokenizer
-
     tokenizer = load_tokenizer(str(tiny))
     rows = [Example(chat_row("DM2", "E11 none none")), Example(chat_row("DM1", "E10 eye both"))]
     encoded = answers(tokenizer, rows, None, 256, tmp_path).encoded
@@ -188,15 +172,17 @@ def test_every_method_and_objective_is_tried_and_the_plan_gets_its_time(
 
 def test_everything_that_is_wrong_with_a_sweep_is_said_at_once():
     with pytest.raises(InputError) as refused:
-        parse_space(["lr", "rnak=8,16", "lr=1,2", "learning_rate=3", "objective=sft,dpo"])
+        sweep.parse_space(["lr", "rnak=8,16", "lr=1,2", "learning_rate=3", "objective=sft,dpo"])
     assert len(refused.value.problems) == 4 and '"rank"' in str(refused.value)
     with pytest.raises(InputError):
-        parse_space(["lr=1e-4"])
+        sweep.parse_space(["lr=1e-4"])
 
 
 def test_a_loss_that_is_no_number_comes_last():
-    points = [Point(trial=name, rung=0, step=8, loss=loss) for name, loss in (("a", None), ("b", 2.0), ("c", 1.0))]
-    assert survivors(points, 0, 2) == ["c", "b"] and survivors(points, 0, 3)[-1] == "a"
+    points = [
+        sweep.Point(trial=name, rung=0, step=8, loss=loss) for name, loss in (("a", None), ("b", 2.0), ("c", 1.0))
+    ]
+    assert sweep.survivors(points, 0, 2) == ["c", "b"] and sweep.survivors(points, 0, 3)[-1] == "a"
 
 
 def test_each_combination_is_worked_out_as_its_own_plan(small: Project, laid_out):
@@ -204,10 +190,10 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, laid_out
     assert [t.values for t in spec.trials][1] == {"learning_rate": 1e-4, "rank": 64}
     high = spec.trials[1].recipe
     assert high.rank == 64 and high.rslora and high.alpha == 32
-    taken, whole = budget(spec)
+    taken, whole = sweep.budget(spec)
     assert whole == 4 * 32 and taken == 4 * 8 + 2 * 8 + 16
-    halved = [(rung.count, rung.share) for rung in halving(6, 400)]
-    assert halved == [(6, 0.25), (3, 0.5), (1, 1.0)] and len(halving(6, 9)) == 1
+    halved = [(rung.count, rung.share) for rung in sweep.halving(6, 400)]
+    assert halved == [(6, 0.25), (3, 0.5), (1, 1.0)] and len(sweep.halving(6, 9)) == 1
     others = load_settings(small.settings_file, {"RUNG_TRAINING__EPOCHS": "2", "RUNG_TRAINING__DROPOUT": "0.0"})
     alone = laid_out("rank=4,8", by=others)
     assert [(t.recipe.epochs, t.recipe.dropout, t.recipe.rank) for t in alone.trials] == [(2, 0.0, 4), (2, 0.0, 8)]
@@ -219,12 +205,12 @@ def test_each_combination_is_worked_out_as_its_own_plan(small: Project, laid_out
 def test_a_closed_gate_stops_trials_before_they_begin(small: Project, settings: Settings, planned):
     small.decision_file.write_text(small.decision_file.read_text().replace('"fine_tune"', '"few_shot"'))
     with pytest.raises(Locked):
-        cleared(small, settings, planned, [])
-    assert cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
+        sweep.cleared(small, settings, planned, [])
+    assert sweep.cleared(small, settings, planned, [override("decision", "priya", "contract")]).id == "P-001"
 
 
 def test_the_child_asks_the_gates_itself(small: Project, settings: Settings, planned, laid_out):
-    folder = begin(small, laid_out("lr=1e-4,1e-3"))
+    folder = sweep.begin(small, laid_out("lr=1e-4,1e-3"))
     train = small.datasets / "v001" / "train.jsonl"
     train.write_text(train.read_text().replace("E10", "E11", 1))
     with pytest.raises(Locked, match="dataset"):
@@ -232,32 +218,32 @@ def test_the_child_asks_the_gates_itself(small: Project, settings: Settings, pla
     planned.write_text(planned.read_text().replace("rank = 4", "rank = 5"))
     with pytest.raises(Refusal):
         dry_steps.work(small, settings, folder)
-    assert not read_points(folder)
+    assert not sweep.read_points(folder)
 
 
 def test_a_sweep_halves_goes_on_from_checkpoints_and_never_measures_a_point_twice(
     small: Project, settings: Settings, laid_out
 ):
     spec = laid_out("lr=1e-6,1e-2", "epochs=4")
-    folder = begin(small, spec)
+    folder = sweep.begin(small, spec)
     dry_steps.work(small, settings, folder)
-    points = list(read_points(folder))
+    points = list(sweep.read_points(folder))
     assert [(p.rung, p.step) for p in points] == [(0, 8)] * 2 + [(1, 16)]
     dry_steps.work(small, settings, folder)
-    assert list(read_points(folder)) == points and begin(small, spec) == folder
-    found = outcome(spec, parse_space(["lr=1e-6,1e-2", "epochs=4"]), points)
+    assert list(sweep.read_points(folder)) == points and sweep.begin(small, spec) == folder
+    found = sweep.outcome(spec, sweep.parse_space(["lr=1e-6,1e-2", "epochs=4"]), points)
     losses = {s.values["learning_rate"]: s.losses for s in found.standings}
     assert found.best.values["learning_rate"] == 1e-2 and len(found.best.losses) == 2
     assert found.best.losses[-1] < losses[1e-6][0] and len(losses[1e-6]) == 1
-    assert put_away(folder, found).is_file() and not folder.exists()
+    assert sweep.put_away(folder, found).is_file() and not folder.exists()
 
 
 @pytest.mark.slow
 def test_going_on_from_a_checkpoint_gives_the_losses_of_an_unbroken_run(small: Project, settings, planned):
     plan = read_plan(planned)
     ground, train_trial = dry_steps.ground_of(small, settings, plan), dry_steps.train_trial
-    trial = Trial(name="t01", recipe=plan.recipe)
-    half, whole = Rung(share=0.5, count=1), Rung(share=1.0, count=1)
+    trial = sweep.Trial(name="t01", recipe=plan.recipe)
+    half, whole = sweep.Rung(share=0.5, count=1), sweep.Rung(share=1.0, count=1)
     train_trial(ground, small.plans / "broken", trial, half, 0, keep=True)
     broken = train_trial(ground, small.plans / "broken", trial, whole, 1, keep=False)
     unbroken = train_trial(ground, small.plans / "unbroken", trial, whole, 0, keep=False)
@@ -269,11 +255,11 @@ def test_the_lead_is_told_apart_only_over_its_standard_error(laid_out):
 
     def found(gap):
         points = [
-            Point(trial=name, rung=rung, step=9, loss=1.0 + gap * (name == "t02"), error=0.1)
+            sweep.Point(trial=name, rung=rung, step=9, loss=1.0 + gap * (name == "t02"), error=0.1)
             for rung, names in enumerate((["t01", "t02"], ["t01"]))
             for name in names
         ]
-        return outcome(spec, parse_space(["rank=4,8"]), points).told_apart
+        return sweep.outcome(spec, sweep.parse_space(["rank=4,8"]), points).told_apart
 
     assert found(0.2) and not found(0.05)
 
@@ -289,12 +275,12 @@ def test_the_child_ends_with_it_and_what_is_done_stands(rung, ready: Project, ti
     command = [sys.executable, "-P", "-m", "rung", *SWEEP]
     environment = {**os.environ, "RUNG_MODEL__BASE": str(tiny), "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen(command, cwd=ready.root, env=environment, stdout=subprocess.DEVNULL)
-    wait_until(lambda: len(list(read_points(folder))) >= 1)
+    wait_until(lambda: len(list(sweep.read_points(folder))) >= 1)
     assert processes("training.trials", str(folder))
     parent.send_signal(number)
     assert parent.wait(240) == code
     wait_until(lambda: not processes("training.trials", str(folder)))
-    kept = list(read_points(folder))
+    kept = list(sweep.read_points(folder))
     done = rung(*SWEEP, "--json", timeout=600)
     assert done.returncode == 0, done.stderr
     assert kept and json.loads(done.stdout)["standings"][0]["values"].keys() == {"learning_rate", "rank"}

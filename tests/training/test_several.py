@@ -62,11 +62,6 @@ def test_who_is_who_is_read_as_torchrun_writes_it_and_a_place_that_cannot_be_is_
         assert world() == place and world().leads is (place.rank == 0)
 
 
-def test_what_was_shared_out_in_turn_comes_back_in_order():
-    shares = [list(range(start, 11, 3)) for start in range(3)]
-    assert in_turn(shares) == list(range(11))
-
-
 def test_the_rows_of_a_step_are_shared_and_stay_the_same(plan_of):
     one, two = plan_of(), plan_of(processes="2")
     assert one.recipe.processes == 1 and two.recipe.rows_a_step == one.recipe.rows_a_step
@@ -77,7 +72,7 @@ def test_the_rows_of_a_step_are_shared_and_stay_the_same(plan_of):
         plan_of(processes="3", batch="4")
 
 
-def test_every_process_checks_on_each_row_once():
+def test_every_process_checks_on_each_row_once_and_what_was_shared_out_comes_back_in_order():
     """Rows that do not fill the last batch: accelerate would fill it with rows from the beginning."""
     from accelerate.data_loader import BatchSamplerShard
     from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
@@ -89,6 +84,7 @@ def test_every_process_checks_on_each_row_once():
     for shard in shards:
         seen = unshared(DataLoader(rows, batch_sampler=shard)).batch_sampler
         assert list(seen) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert in_turn([list(range(start, 11, 3)) for start in range(3)]) == list(range(11))
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +179,7 @@ OVERRIDE = ("--override", "decision", "--by", "dana", "--reason", "random weight
 @pytest.mark.slow
 def test_three_trainings_are_one_verdict_by_command(ready: Project, rung):
     def call(*words, **variables):
-        graded = {"RUNG_EVALUATION__METRIC": "chrf", "RUNG_EVALUATION__CLOSED_SET": "off"}
-        return rung(*words, timeout=300, **graded, **variables)
+        return rung(*words, timeout=300, RUNG_EVALUATION__METRIC="chrf", **variables)
 
     measured = call("baseline", "--arms", "base,prompt")
     assert measured.returncode == 0, measured.stderr
