@@ -230,7 +230,8 @@ def contest(desk: Desk, person: Reviewer, name: str, token: str, ruling: Ruling)
         if other == person.id or not may_contest(person, role) or is_used(connection, number, token):
             raise refusal
         version = guideline.version if guideline else None
-        write_decision(connection, held, person.id, ruling.values(payload, version), token=LATE, seconds=ruling.seconds)
+        values = ruling.values(payload, version)
+        write_decision(connection, held, person.id, values, token=f"{LATE}:{token}", seconds=ruling.seconds)
         outcome = settle_row(connection, held, desk.settings.review, lease_token=None, lease_until=None)
         drop_drafts(connection, number, person.id)
         desk.store.event("contest", person.name, name, {"verdict": ruling.verdict}, connection=connection)

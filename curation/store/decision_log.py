@@ -30,7 +30,7 @@ from workspace.artefact import stamp
 from workspace.errors import RungError
 
 LATE = "late"
-"""Token in the log of a decision that was written beside one that counted already."""
+"""Before the token of a decision that was written beside one that counted already; older logs have it alone."""
 
 
 def to_known_item() -> ColumnElement[bool]:
@@ -62,7 +62,7 @@ def _vote(each: RowMapping) -> Vote:
         verdict=each["verdict"],
         payload=each["payload"],
         automatic=each["kind"] == "automatic",
-        late=each["token"] == LATE,
+        late=each["token"].partition(":")[0] == LATE,
     )
 
 
@@ -243,8 +243,9 @@ def decider_of(connection: Connection, decision: int) -> tuple[int, str]:
 
 
 def is_used(connection: Connection, number: int, token: str) -> bool:
-    """True if a decision on a row was written under this token."""
-    asked = select(decisions.c.id).where(decisions.c.row_id == number, decisions.c.token == token).limit(1)
+    """True if a decision on a row was written under this token, in time or late."""
+    under = decisions.c.token.in_((token, f"{LATE}:{token}"))
+    asked = select(decisions.c.id).where(decisions.c.row_id == number, under).limit(1)
     return connection.execute(asked).first() is not None
 
 

@@ -10,6 +10,7 @@ import contextlib
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,13 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: 
     before = replace(desk, clock=lambda: desk.clock() - 1_000_000)  # a lease that ran out long ago
     token = take(before, "eli", want="r-000001").token
     name = settle(desk, "dana", "approve").id
-    assert contest(desk, known_reviewer(desk.store, "eli"), name, token, Ruling("reject")) == "unsure"
+    late = partial(contest, desk, known_reviewer(desk.store, "eli"), name, token)
+    assert late(Ruling("reject")) == "unsure"
     assert settle(desk, "fay", verdict).id == name
     assert desk.store.row(name).state == "unsure" and desk.store.row(name).decision is None
     assert settle(desk, "gus", "reject").id == name
+    with pytest.raises(Refusal):
+        late(Ruling("approve"))
     assert desk.store.row(name).state == "rejected" and desk.store.row(name).reviewer == "gus"
     undo(desk, name, "gus")
     undo(desk, name, "eli")
