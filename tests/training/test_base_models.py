@@ -84,10 +84,11 @@ def test_a_family_on_which_no_adapter_learns_is_refused_by_the_plan(rung: Any, t
     words.save_pretrained(str(tmp_path))
     tiny("reformer", words).model.save_pretrained(str(tmp_path))
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "quantization_config": None}))
-    done = rung("plan", "--json", RUNG_MODEL__BASE=str(tmp_path))
-    error = json.loads(done.stdout)["error"]
-    assert done.returncode == 2 and error["where"] == str(tmp_path) and "reformer" in error["message"]
+    for quantization, word in ((None, "reformer"), ("4bit", "loaded")):
+        config.write_text(json.dumps({**json.loads(config.read_text()), "quantization_config": quantization}))
+        done = rung("plan", "--json", RUNG_MODEL__BASE=str(tmp_path))
+        error = json.loads(done.stdout)["error"]
+        assert done.returncode == 2 and error["where"] == str(tmp_path) and word in error["message"]
 
 
 @pytest.mark.parametrize("kind", REFUSED)

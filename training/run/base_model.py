@@ -28,7 +28,8 @@ class PlanTokenizer:
         place, hub = find_model(base)
         with loadable(base, hub=hub):
             config, _ = quiet_transformers(hub=hub).PretrainedConfig.get_config_dict(place, local_files_only=not hub)
-        if (packed := (config.get("quantization_config") or {}).get("quant_method")) in PACKED:
+            packed = (config.get("quantization_config") or {}).get("quant_method")
+        if packed in PACKED:
             told = f"{base}: weights in the format {packed} can be asked, and no adapter trains on them."
             raise RungError(told, "Name the model that it was made from; QLoRA packs that one.", where=base)
         if (kind := config.get("model_type")) in REVERSIBLE:
@@ -67,7 +68,7 @@ def load_tokenizer(base: str, enable_thinking: bool | None = None) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.answer_ends = {tokenizer.eos_token_id}
-    with contextlib.suppress(OSError):  # a model without settings for `generate`
+    with loadable(base, hub=hub), contextlib.suppress(OSError):  # a model without settings for `generate`
         ends = transformers.GenerationConfig.from_pretrained(place, local_files_only=not hub).eos_token_id
         tokenizer.answer_ends |= {ends} if isinstance(ends, int) else set(ends or ())
     return tokenizer
