@@ -56,7 +56,8 @@ class Cloud:
         if self.away:
             self.away -= 1
             return 503, {"error": {"message": "busy"}}, {"retry-after": "0"}
-        if self.refused and (method, path) in (("POST", "/v1/fine-tunes"), ("POST", f"{A}/supervisedFineTuningJobs")):
+        starts = ("/v1/fine-tunes", f"{A}/supervisedFineTuningJobs")
+        if self.refused and method == "POST" and path.partition("?")[0] in starts:
             return 400, {"error": {"message": f"{self.refused} secret-of-provider"}}
         for (verb, pattern), answer in ROUTES.items():
             if method == verb and (found := re.fullmatch(pattern, path.partition("?")[0])):
