@@ -3,8 +3,6 @@
 Where the account may not have a network of its own (no user namespaces), it says so and runs the command as it is.
 """
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """The questionnaire (short, never a dead end, nothing asked that is known) and the file of answers: faults at once."""
 
-from __future__ import annotations
-
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Worked cases (what an expert would say), and published projects: scored as a whole, or only well-formed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`rung advise`, `rung questions` and `rung rules`, run as a user runs them; dated tables end a decision."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The decision: same bytes for the same input, provisional exactly where it must be, and claims that hold when run."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Properties that hold for every answer set, proved by enumeration over the discrete answers that matter."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Conditions at their edges, and rule files: what an expert can get wrong is told with file, line and a suggestion."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import date

@@ -1,7 +1,5 @@
 """docs/source-claims.md is made from rules/claims.toml: run with RUNG_WRITE_DOCS=1 to write it."""
 
-from __future__ import annotations
-
 import os
 import re
 import tomllib

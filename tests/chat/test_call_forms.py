@@ -1,7 +1,5 @@
 """Tool calls: one form to compare, what a chat template is given of them and trains, what a model's answer calls."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """The embedded model: what was put right, when it is made again, and that no hub is ever asked."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

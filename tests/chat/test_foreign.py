@@ -1,7 +1,5 @@
 """Model folders from elsewhere: absurd sizes, and chat templates that never end, are refused before they are loaded."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

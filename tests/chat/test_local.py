@@ -1,7 +1,5 @@
 """The engine: every architecture answers as by transformers' own `generate`; held answers fit; thinking has room."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The command as a user runs it: a process of its own, in a folder of its own, seen through its streams and files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

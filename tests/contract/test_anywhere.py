@@ -1,7 +1,5 @@
 """Commands without a project: advice, estimates, conversion; and what may not leave the machine."""
 
-from __future__ import annotations
-
 import json
 import random
 

@@ -1,7 +1,5 @@
 """Dedup and leakage by the letter of the contract's Similarity section, on files with every oddity a line may have."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import random

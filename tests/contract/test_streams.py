@@ -1,7 +1,5 @@
 """Exit codes and streams: usage errors, outputs that are refused before the work, settings that stop a command."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shlex

@@ -3,8 +3,6 @@
 From files to files: lines byte for byte, every line accounted for, the same outcome by workers and by Ray.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

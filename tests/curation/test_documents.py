@@ -1,7 +1,5 @@
 """Documents of every kind that is read, as passages for retrieval and for drafts."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 

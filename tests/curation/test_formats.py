@@ -3,8 +3,6 @@
 Converting: what comes back is what went in, or a reject says why not. Row files give the rows that the reader gives.
 """
 
-from __future__ import annotations
-
 import base64
 import gzip
 import io

@@ -3,8 +3,6 @@
 Tables: CSV, Parquet, saved datasets and workbooks, whose columns are guessed and told, or named.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import hashlib

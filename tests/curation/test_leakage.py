@@ -3,8 +3,6 @@
 Meanings: with an embedder that knows a few synonyms, and with the packaged model where it is installed.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path

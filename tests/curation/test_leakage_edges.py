@@ -3,8 +3,6 @@
 A label says nothing by itself; behind its own test question, in one message, it is a leak. Disguises do not help.
 """
 
-from __future__ import annotations
-
 import json
 from itertools import count
 

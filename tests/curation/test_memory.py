@@ -1,7 +1,5 @@
 """What a check, an import and a search for leaks keep of a row does not grow with its text; a check holds a sample."""
 
-from __future__ import annotations
-
 import json
 import random
 import tracemalloc

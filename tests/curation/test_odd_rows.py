@@ -3,8 +3,6 @@
 docs/curation.md lists these rows in a table; the last test holds the two to each other.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

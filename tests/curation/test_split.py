@@ -3,8 +3,6 @@
 Of a split by time: nothing learnt is newer than what is measured, and groups stay whole.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """docs/first-hour.md is run: every command in it, with its output compared."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

@@ -3,8 +3,6 @@
 Documentation, rules, help, messages and docstrings hold none of these words.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import tomllib

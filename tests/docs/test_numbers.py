@@ -1,7 +1,5 @@
 """docs/numbers.md explains every label of a figure that reports, pages and commands show."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pages: their commands exist, their links lead somewhere, what programs write of them is current, the site builds."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import shlex

@@ -1,7 +1,5 @@
 """docs/python.md is run: every block that prints, with its output; and what the functions do with wrong values."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

@@ -1,7 +1,5 @@
 """docs/security.md makes promises in a table: each is attacked by a test, and no other promise stands there."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

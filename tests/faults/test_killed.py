@@ -5,8 +5,6 @@ the command itself brings about (a file opened to write, made, renamed, removed;
 so that a busy machine changes nothing. Training, evaluating and releasing weights: tests/training/test_run.py.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

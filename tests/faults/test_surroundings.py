@@ -3,8 +3,6 @@
 In a project where nothing can be written, what only looks works, with every row, and what changes is refused.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ Each file is a sound document that was hurt (bytes cut, doubled, changed; values
 `make slow` tries more.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import sys

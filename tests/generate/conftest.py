@@ -1,7 +1,5 @@
 """A project with reviewed rows, a test set and a guideline; models are scripted, or real clients on loopback."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """From a reply to the queue: strategies, filters, provenance, idempotence, interruption, learning, passages."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

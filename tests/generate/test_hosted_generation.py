@@ -1,7 +1,5 @@
 """Money: the budget, failures, batches that outlive the program, and the command itself, on loopback."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

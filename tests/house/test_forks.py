@@ -1,7 +1,5 @@
 """A fork does what an interpreter of its own does, and what a fork cannot take over becomes one."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The pre-commit hooks and the GitHub Action of this repository do what they say, run as their files are written."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What quick commands may not load, the CPU seconds that they may take, and the modules that a row passes through."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The wheel and the sdist: what they hold runs elsewhere, and removed it leaves little; the versions are locked."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The shape that keeps the code readable: as docs/architecture.md draws it, no import circle, no loose dicts."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Several programs on one store: none waits for ever, stops another, or works with what another changed."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Rows whose answer is a tool call in review: shown as a table, edited as text or as a whole row."""
 
-from __future__ import annotations
-
 import csv
 import json
 

@@ -1,7 +1,5 @@
 """Import, review, freeze and undo by command, as people and scripts run them."""
 
-from __future__ import annotations
-
 import json
 import stat
 from hashlib import sha256

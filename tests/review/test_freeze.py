@@ -3,8 +3,6 @@
 The card is read by the datasets package whatever the rows hold; each row has a licence.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """The gates of the dataset are computed from store and files: what closes them, and what cannot."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

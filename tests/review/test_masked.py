@@ -1,7 +1,5 @@
 """Masking in an item: the row stays as it is, arguments go by their names, no cut halves a secret."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from time import process_time

@@ -1,7 +1,5 @@
 """Policies of the review: samples, blind rows, second reviews, flags, rows sent back, the order, a new guideline."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from itertools import pairwise

@@ -4,8 +4,6 @@ The count of waiting rows is kept, not made for each item (test_waiting_property
 decision goes through all rows.
 """
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 import time

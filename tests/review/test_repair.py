@@ -1,7 +1,5 @@
 """What helps an edit: labels in use, the same repair on similar rows, the nearest decided rows; everyone's share."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """The store of rows and decisions: what it keeps, and the upgrade of one that the first released schema made."""
 
-from __future__ import annotations
-
 import sqlite3
 import stat
 from contextlib import closing

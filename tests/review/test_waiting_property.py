@@ -1,8 +1,6 @@
 """Whatever is done to a queue, in whatever order and by two programs in turn: what is kept count of is what a count
 finds, and the row that an index gives is the one that a look at every row gives."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """`rung mcp`, asked by the SDK's own client over real standard input and output."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

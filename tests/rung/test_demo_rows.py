@@ -1,7 +1,5 @@
 """The demo's rows: real titles, no test code in the pool, planted faults that are what they claim to be."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

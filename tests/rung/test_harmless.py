@@ -1,7 +1,5 @@
 """Row text never acts: not on a terminal, not in a spreadsheet."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

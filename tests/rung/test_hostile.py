@@ -1,7 +1,5 @@
 """Hostile and unlucky input: each ends with a sentence and a next step, never in silence or a traceback."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

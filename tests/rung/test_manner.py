@@ -1,7 +1,5 @@
 """`--quiet` and `--verbose` on every command; a word that is no command is answered with the way on."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """A model folder that rung.toml names is the project's, from wherever in the project a command runs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The next command is decided once, and the proposed size of a test set is what shows the gain."""
 
-from __future__ import annotations
-
 import json
 import random
 from datetime import UTC, datetime

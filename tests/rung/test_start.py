@@ -1,7 +1,5 @@
 """Starting a project, asking how far it is and why, looking for what is wrong."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Where torch is not installed, what stands in the way is said before what is missing."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """A tar of somebody else writes nothing outside its folder, nothing if it is odd, and fills neither disk nor memory."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import os

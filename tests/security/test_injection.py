@@ -1,7 +1,5 @@
 """Row text in prompts is data: it fills its place as it stands, moves no other part, and makes no turn of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Keys come from the environment or a keyring (a real one, in a file), and go to their host and nowhere else."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

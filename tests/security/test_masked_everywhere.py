@@ -1,7 +1,5 @@
 """A row with every kind of secret, shown by everything that shows rows: nothing of it is seen bare."""
 
-from __future__ import annotations
-
 import gzip
 import re
 from pathlib import Path

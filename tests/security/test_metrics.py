@@ -1,7 +1,5 @@
 """A metric of a project's own choice asks no network and ends: schemas refer to themselves, patterns have a limit."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

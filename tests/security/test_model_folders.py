@@ -1,7 +1,5 @@
 """A model folder from elsewhere: no pickle is read, none of its code is run, nothing is asked on the terminal."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """No network call that nobody asked for: the main commands reach for no address, and work with the network cut."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import shutil

@@ -1,7 +1,5 @@
 """Ids and names that look like paths stay names: nothing outside the project is read, written or made."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

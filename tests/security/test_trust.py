@@ -1,7 +1,5 @@
 """A project from elsewhere, before and after `rung trust`: which hosts are asked, which keys they see, what runs."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Requests and scores as gateways log them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

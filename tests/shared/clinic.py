@@ -1,7 +1,5 @@
 """The toy clinic of many tests: its rung.toml without a person, answers that lead to training, rows, phrases."""
 
-from __future__ import annotations
-
 import random
 
 from curation.example import Example, chat_row

@@ -1,7 +1,5 @@
 """Compiles the loops of `curation` into the cache beside them, so that two workers need not do it at once."""
 
-from __future__ import annotations
-
 from curation.example import Example, chat_row
 from curation.likeness.duplicates import dedup
 from curation.likeness.leaks.find import find_leaks

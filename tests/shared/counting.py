@@ -1,7 +1,5 @@
 """A tokenizer that is enough for a plan."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A PostgreSQL server for the tests, and a database that the first released schema made, on either store."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

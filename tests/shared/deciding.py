@@ -1,7 +1,5 @@
 """Taking and deciding a row in one step."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from curation.review import Ruling, decide, next_item

@@ -1,7 +1,5 @@
 """Tiny models with random weights of every causal family that transformers has: its own config with smaller numbers."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows that are not near one another, approved and frozen."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Replies as hosted models give them, and a client of each kind."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -4,8 +4,6 @@ It speaks OpenAI's chat completions, and counts for itself what it answered and 
 costs, so that a report can be compared with it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

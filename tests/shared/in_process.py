@@ -1,7 +1,5 @@
 """A command of this program in this process, as the installed script runs it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import sys

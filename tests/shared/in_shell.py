@@ -1,7 +1,5 @@
 """A command of this program in a process of its own."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

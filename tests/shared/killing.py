@@ -1,7 +1,5 @@
 """Commands that are killed at a chosen moment (warm.py): the moments, and what must hold afterwards."""
 
-from __future__ import annotations
-
 import json
 import random
 import signal

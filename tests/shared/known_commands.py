@@ -1,7 +1,5 @@
 """Does a `rung ...` command exist, with its options? For the texts of screens, messages and pages."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Libraries that take seconds to import, imported as they are used: each worker collects every file, and runs few."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Processes in tests: waiting for them, ports for them, and what a run left."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

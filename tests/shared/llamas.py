@@ -1,7 +1,5 @@
 """Small Llamas with random weights and the embedded model's tokenizer, saved as any model is."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

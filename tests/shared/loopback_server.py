@@ -1,7 +1,5 @@
 """A real HTTP server on loopback that plays a script."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sys
@@ -9,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass
@@ -25,7 +23,7 @@ class Loopback:
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
 
-    def say(self, *entries: Any) -> Loopback:
+    def say(self, *entries: Any) -> Self:
         self.script += entries
         return self
 

@@ -1,7 +1,5 @@
 """Folders that are made once a test run, by whichever worker needs them first, and copied by the tests."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Python sources as trees."""
 
-from __future__ import annotations
-
 import ast
 import gc
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Making releases of the small project's run in tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

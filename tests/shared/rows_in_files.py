@@ -1,7 +1,5 @@
 """Rows, and files of them."""
 
-from __future__ import annotations
-
 import json
 import random
 

@@ -1,7 +1,5 @@
 """A finished run, without a training."""
 
-from __future__ import annotations
-
 from training.runs import RunRecord, write_run
 from workspace.files import sha256_file
 from workspace.folder import Project

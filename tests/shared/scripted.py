@@ -1,7 +1,5 @@
 """A model that replies from a script."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from itertools import cycle

@@ -1,7 +1,5 @@
 """Reviews that teach more than rows: edits and rejections in a project that has all else."""
 
-from __future__ import annotations
-
 from clinic import made_up
 
 from curation.example import Example, chat_row

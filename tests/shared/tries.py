@@ -1,7 +1,5 @@
 """On how many examples a property is tried: on a fifth by `make test`, on all by `make slow`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hypothesis import settings

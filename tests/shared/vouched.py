@@ -1,7 +1,5 @@
 """Artefacts changed as a command of Rung changes them, with the log that names them; and files changed by hand."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One causal family of transformers, tiny: asked, counted, trained, merged, converted; its line in docs/models.md."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

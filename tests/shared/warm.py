@@ -4,8 +4,6 @@ A moment is an event of the interpreter, not a time: a file below `under` opened
 a statement that a database is given.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

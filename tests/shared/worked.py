@@ -1,7 +1,5 @@
 """The worked cases of tests/cases: what an expert would say."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

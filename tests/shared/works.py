@@ -1,7 +1,5 @@
 """A project at each of its stages, and the command that leads on from it: for tests that make the world go wrong."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

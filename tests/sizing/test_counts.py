@@ -1,7 +1,5 @@
 """Counts against transformers and PEFT; memory that a real pass keeps is never more than the estimate."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Estimates of configs as they come, hostile ones too: parts add up, more work needs more, unknowns have reasons."""
 
-from __future__ import annotations
-
 import json
 from datetime import date
 

@@ -3,8 +3,6 @@
 `RUNG_WRITE_DOCS=1` with `-m ""` writes the lines there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

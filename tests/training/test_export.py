@@ -1,7 +1,5 @@
 """A vetted plan for other trainers: what goes along, what stays, what stops it; their parsers take it, scripts run."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -3,8 +3,6 @@
 And files changed by hand, which others show.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

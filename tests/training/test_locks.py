@@ -1,7 +1,5 @@
 """The door: each gate closes on its own finding, and nothing gets round the lock."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

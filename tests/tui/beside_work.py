@@ -1,7 +1,5 @@
 """Functions that tests have done beside the program."""
 
-from __future__ import annotations
-
 import os
 import time
 

@@ -1,7 +1,5 @@
 """A small real project, made with the real commands, and the program on a copy of it."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import shutil

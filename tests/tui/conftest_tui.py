@@ -1,7 +1,5 @@
 """Waiting and reading for tests of screens."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import unicodedata

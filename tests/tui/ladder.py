@@ -3,8 +3,6 @@
 Each function takes the project one stage further and writes what the real command writes.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

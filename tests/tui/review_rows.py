@@ -1,7 +1,5 @@
 """A project with rows of every kind that a reviewer may meet, what its database says, and steps on its screen."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Work beside the program: it tells how far it is, ends at once when it is left, and leaves no process behind."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

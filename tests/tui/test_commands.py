@@ -1,7 +1,5 @@
 """Every command that a screen shows exists, with its options: gathered from drawn screens and from message texts."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import re

@@ -1,7 +1,5 @@
 """Data: files that come in, and the evidence beside a finding: two rows with what only one of them has in brackets."""
 
-from __future__ import annotations
-
 import json
 import re
 

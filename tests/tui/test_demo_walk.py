@@ -3,8 +3,6 @@
 Questions and the review by hand have tests of their own.
 """
 
-from __future__ import annotations
-
 import json
 import tomllib
 

@@ -1,7 +1,5 @@
 """Row text, names and answers that try to be more than text: shown as characters, obeyed never."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

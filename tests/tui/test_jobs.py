@@ -1,7 +1,5 @@
 """Long work in real child processes: progress, stop and go on; left and found again by another program."""
 
-from __future__ import annotations
-
 import json
 import os
 import threading

@@ -1,7 +1,5 @@
 """Keys and words of workers that reach a screen after it was left do nothing; they do not end the program."""
 
-from __future__ import annotations
-
 from conftest_tui import opened, playing, press, settled
 from review_rows import begun, log, reviewing
 from textual._callback import invoke

@@ -1,7 +1,5 @@
 """Sizes, symbols, colours; F1, the menu and the mouse reach everything on every screen and on the pages over it."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Every key of every stage does something that can be seen, and every hint of a key line is a key that is bound."""
 
-from __future__ import annotations
-
 import functools
 
 import ladder

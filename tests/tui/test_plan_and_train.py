@@ -1,7 +1,5 @@
 """Plan and Train: gates and who may set them aside, what fits; every state of a run as its own files show it."""
 
-from __future__ import annotations
-
 import os
 import re
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Questions and Advice: every answer is on disk before the next question is shown; every line leads somewhere."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

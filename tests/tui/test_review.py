@@ -1,7 +1,5 @@
 """Review: decisions, edits, repairs, the session, the guideline; nothing is lost, nothing is done by itself."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 

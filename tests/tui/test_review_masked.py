@@ -1,7 +1,5 @@
 """Review hides personal data and keys; who asks for an item as it is stands in the log, and no mask in a row."""
 
-from __future__ import annotations
-
 import pytest
 from conftest_tui import settled, text_of, until
 from review_rows import PLAIN, begun, decided_by, reviewing, shown_item, store_of, stored

@@ -1,7 +1,5 @@
 """Review: every kind of row, what is beside the item, no rows at all; a busy or damaged store loses nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import threading

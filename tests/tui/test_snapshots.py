@@ -3,8 +3,6 @@
 After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
 """
 
-from __future__ import annotations
-
 import pytest
 from conftest_tui import STAGES, rested, settled
 

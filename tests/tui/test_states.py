@@ -1,7 +1,5 @@
 """Screens that wait, are empty, are locked, or have something wrong. The files are the product's own."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The program and the person's own editor in a real terminal, with real keys; killed at any moment it loses nothing."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

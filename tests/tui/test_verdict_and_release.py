@@ -1,7 +1,5 @@
 """Verdict and Release: four endings, a person's decision with name and reason, refused forms, differences of forms."""
 
-from __future__ import annotations
-
 import json
 import re
 from types import SimpleNamespace

@@ -1,12 +1,10 @@
-from __future__ import annotations
-
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -52,18 +50,18 @@ class Browser:
     html: str = ""
     status: int = 0
 
-    def get(self, path: str = "/", **more) -> Browser:
+    def get(self, path: str = "/", **more) -> Self:
         return self._took(self.client.get(path, **more))
 
-    def press(self, action: str, to: str = "", **fields: str) -> Browser:
+    def press(self, action: str, to: str = "", **fields: str) -> Self:
         """Press a button of the form `action`; `to`: the button's own formaction."""
         data = {**self.form(action), **fields}
         return self._took(self.client.post(to or action, data=data))
 
-    def rule(self, verdict: str, **fields: str) -> Browser:
+    def rule(self, verdict: str, **fields: str) -> Self:
         return self.press("/decide", verdict=verdict, **fields)
 
-    def _took(self, answer) -> Browser:
+    def _took(self, answer) -> Self:
         self.html, self.status = answer.text, answer.status_code
         self.answer = answer
         return self

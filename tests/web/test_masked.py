@@ -1,7 +1,5 @@
 """The page hides personal data and keys: who unmasks is in the log, and rows stay true."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from curation.example import Example, chat_row

@@ -1,7 +1,5 @@
 """Pages and forms of the review, without script: rows of every kind, edits, rejections, undo, look-alikes."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

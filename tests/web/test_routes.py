@@ -1,7 +1,5 @@
 """Who gets into the review page, and what is answered to requests that are none of its forms."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

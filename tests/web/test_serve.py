@@ -1,7 +1,5 @@
 """`rung review serve` as a program of its own: what it prints, what it refuses, how it bears slow and odd clients."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

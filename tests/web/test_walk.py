@@ -1,7 +1,5 @@
 """In headless Chromium, on a real server: a reviewer's walk, and axe-core on every page that people meet."""
 
-from __future__ import annotations
-
 import importlib.resources
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Numbered folders: the newest is the one with the highest number, whatever its digits."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

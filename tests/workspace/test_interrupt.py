@@ -1,7 +1,5 @@
 """Ctrl-C put off: real signals in this process."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

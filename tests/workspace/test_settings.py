@@ -1,7 +1,5 @@
 """rung.toml and the environment: every fault is told with its place, every section can be set from outside."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Several writers: one at a time where a lock is, and its holder is named; lines that many append stay whole."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """The small project with a finished run."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A running server beside the run: every likely cause is told apart, on a real server on loopback."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Faults of a release, kills and full disks: one plain message, nothing half-made left, the release before intact."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

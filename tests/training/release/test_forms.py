@@ -1,7 +1,5 @@
 """Forms of a release: the loss of a changed one is paired, and its files for Ollama, vLLM and TGI are right."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Tools are installed whole or not at all, once, and nothing that a release started outlives it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,8 +4,6 @@
 base is the embedded model, for vLLM's kernels want wider heads than those of the tests' small one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

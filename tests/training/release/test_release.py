@@ -1,7 +1,5 @@
 """Releases: who may release what, that each form is equal to the run, and that a changed file is found elsewhere."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
