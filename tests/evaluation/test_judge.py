@@ -129,9 +129,10 @@ def test_as_the_primary_metric_it_decides_only_after_people_labelled(many, free,
         )
         unseen = with_judge(sitting.verdict, far)
         assert (unseen.smallest_difference is not None) is smallest and unseen.minimum_detectable is None
-    for place, ruled in ((2, "ship"), (3, "judgement")):
-        planned = sitting.verdict.model_copy(update={"place": place, "planned_runs": 2})
-        assert with_judge(planned, report).verdict == ruled
+    lost = {"unmeasured": {"tuned": "its replies"}}
+    for change, ruled in (({"place": 2}, "ship"), ({"place": 3}, "judgement"), ({"clusters": 6}, ""), (lost, "")):
+        planned = sitting.verdict.model_copy(update={"planned_runs": 2, **change})
+        assert with_judge(planned, report).verdict == (ruled or "need_more_data")
     several = [Training(run=run, seed=seed, score=0.9) for seed, run in enumerate(("R-001", "R-002"))]
     of_one = with_judge(sitting.verdict.model_copy(update={"trainings": several}), report)
     assert of_one.verdict == "need_more_data" and "R-001" in of_one.notes[0]

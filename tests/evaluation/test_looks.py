@@ -120,9 +120,10 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
     run_evaluation(bench, "R-001", "Topic.")
     fresh = newest_verdict(project, "R-001")[1]
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
-    kit.freeze_by_hand(project, "v003", test=kit.rows_of(kit.PLACES, " this week"), train=kit.rows_of(["there"]))
-    with pytest.raises(Refusal, match=r"v001.* 24 .*v003"):
-        check_unseen(project, settings, "R-001", "v001", "v003")
+    for version, places, when, held in (("v003", kit.PLACES, "this week", 24), ("v004", kit.PLACES[:4], "now", 12)):
+        kit.freeze_by_hand(project, version, test=kit.rows_of(places, f" {when}"), train=kit.rows_of(["there"]))
+        with pytest.raises(Refusal, match=rf"v001.* {held} .*{version}"):
+            check_unseen(project, settings, "R-001", "v001", version)
 
 
 def test_leaving_out_scored_items_makes_no_test_set_fresh_unless_they_were_drawn(
@@ -208,6 +209,8 @@ def test_a_scored_test_set_that_changed_is_refused_and_a_deleted_one_counts(proj
     again = evaluate(project, settings, "R-002")
     assert (again.verdict, again.place) == ("judgement", 2)
     assert any(gone in note for note in again.notes)
+    project.database_file.unlink()
+    assert gone in standing(project, settings, test_sha256).runs, "its report tells of it as well"
 
 
 def test_labels_change_after_a_look_only_among_rows_that_were_drawn(project, settings, model, kit):

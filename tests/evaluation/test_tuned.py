@@ -18,11 +18,14 @@ from rung.report.evaluation import write_page
 from rung.report.page import marked
 from rung.text.verdict_text import can_be_seen, sentences
 from workspace.artefact import hashes
-from workspace.errors import Refusal
+from workspace.errors import InputError, Refusal
 from workspace.files import sha256_bytes
+from workspace.lock import writer_lock
 
 
 def test_a_tuned_model_that_is_always_right_ships_and_one_no_better_does_not(project, settings, baseline):
+    with writer_lock(project.evaluations / ".lock", "A measuring"), pytest.raises(Refusal, match="already running"):
+        evaluated(project, settings)
     folder, verdict = evaluated(project, settings, tuned := Scripted(perfect, name="scripted+R-001"))
     assert (verdict.verdict, verdict.run, verdict.n) == ("ship", "R-001", 36)
     assert [rival.arm for rival in verdict.arms] == ["base", "prompt"]
@@ -116,6 +119,10 @@ def test_without_a_baseline_on_these_very_items_by_this_metric_nothing_is_measur
         paired(found, Trained("tuned", fewer))
     with pytest.raises(Refusal):
         require_baseline(project, changed(settings, metric="token_f1"), "v001")
+    project.answers_file.write_text("[")
+    with pytest.raises(InputError):
+        evaluated(project, settings, tuned)
+    project.answers_file.unlink()
     path = baseline[0] / "outputs.jsonl"
     path.write_text(path.read_text().replace('"score":0.0', '"score":1.0', 1))
     with pytest.raises(Refusal, match=r"outputs\.jsonl|E-001"):

@@ -58,6 +58,7 @@ def test_each_bound_is_met_or_missed_by_more_than_rounding(low, difference, high
     rival = Rival(arm="a", chosen=True, score=0.5, difference=difference, low=low, high=high, p_value=1.0,
                   better=0, worse=0, same=1)  # fmt: skip
     assert rule_on({"a": rival}, "a", ShipRule()) == ruled
+    assert rule_on({"a": rival}, "a", ShipRule(), lost={"tuned"}) == "need_more_data", "nothing of it was measured"
 
 
 def test_every_fault_of_a_file_at_once_with_its_line():
@@ -75,14 +76,16 @@ def test_every_fault_of_a_file_at_once_with_its_line():
         '{"baseline": 0.5, "tuned": 1}',
         '{"id": {}, "baseline": 0, "tuned": 1}',
         f'{{"id": 8, "baseline": 0, "tuned": 1{"0" * 400}}}',
+        '{"id": 9, "baseline": null, "tuned": 1}',
         '{"id": 10, "baseline": {}, "tuned": 1}',
+        '{"id": 11, "baseline": 0}',
         '{"id": 12, "baseline": 0, "tuned": 1, "cluster": NaN}',
         '{"id": "12", "baseline": 0, "tuned": 1}',
     ]
     with pytest.raises(InputError) as caught:
         read_scores("s.jsonl", "\n".join(lines).encode())
     where = [problem.where for problem in caught.value.problems]
-    assert where == [f"s.jsonl line {n}" for n in (2, 4, 4, 5, 6, 6, *range(7, 17))]
+    assert where == [f"s.jsonl line {n}" for n in (2, 4, 4, 5, 6, 6, *range(7, 19))]
     for nothing in (b"", b"\n\n", b'{"id": 1, "baseline": {}, "tuned": 1}'):
         with pytest.raises(InputError, match=r"no (item|arm)"):
             read_scores("s.jsonl", nothing)
