@@ -211,8 +211,9 @@ def test_an_answer_is_read_where_a_person_would_read_it(text, read):
     assert settled(Ask(HELLO.turns, 8, choices=("card", "pin")), text, "end") == read
 
 
-def test_a_refused_key_stops_the_rest(provider, loopback):
-    loopback.say((401, {"error": {"message": "no"}}))
+@pytest.mark.parametrize("status", [401, 402, 404])
+def test_a_refused_key_an_empty_account_or_an_unknown_model_stops_the_rest(provider, loopback, status):
+    loopback.say((status, {"error": {"message": "no"}}))
     came = list(client(provider, loopback.url, workers=1).stream([HELLO] * 50))
     assert len(came) == 1 and len(loopback.requests) == 1
 
