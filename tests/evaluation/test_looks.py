@@ -122,7 +122,7 @@ def test_a_run_is_measured_on_fresh_items_of_a_later_version(project, settings, 
     assert (fresh.dataset, fresh.verdict, fresh.place, fresh.n) == ("v002", "ship", 1, 24)
     for version, places, when, held in (("v003", kit.PLACES, "this week", 24), ("v004", kit.PLACES[:4], "now", 12)):
         kit.freeze_by_hand(project, version, test=kit.rows_of(places, f" {when}"), train=kit.rows_of(["there"]))
-        with pytest.raises(Refusal, match=rf"v001.* {held} .*{version}"):
+        with pytest.raises(Refusal, match=rf"{held} .*{version}"):
             check_unseen(project, settings, "R-001", "v001", version)
 
 
