@@ -118,13 +118,26 @@ def test_every_value_has_a_reason_and_strange_ones_alone_are_warned_of(plan_of):
         "alpha": "32",
         "batch": "4",
         "dropout": "0.05",
-        "epochs": "3",
+        "epochs": "3.0",
         "evals": "1",
+        "learning_rate": "0.0002",
+        "method": "qlora",
         "rank": "16",
+        "targets": "q_proj,k_proj,v_proj,o_proj",
         "warmup": "0.05",
     }
-    notes = plan_of(**usual, learning_rate="2e-4", method="qlora", targets="q_proj,k_proj,v_proj,o_proj").notes
-    assert not any(note.startswith((*usual, "learning_rate", "method", "targets")) for note in notes)
+    more = {
+        "loss": "all",
+        "patience": "3",
+        "precision": "fp32",
+        "schedule": "linear",
+        "seed": "7",
+        "system_prompt": "X",
+    }
+    plan = plan_of(**usual, **more)
+    assert not any(note.startswith((*usual,)) for note in plan.notes)
+    assert {name: str(getattr(plan.recipe, name)) for name in (*usual, *more)} == {**usual, **more}
+    assert plan.recipe.quantisation == "nf4"
 
 
 def test_a_plan_for_a_card_elsewhere_takes_no_time_of_this_machine(plan_of):
@@ -206,6 +219,9 @@ def test_reinforcement_takes_whole_groups_and_the_projects_metric_which_else_is_
     recipe = plan.recipe
     assert (recipe.generations, recipe.batch, recipe.reward, recipe.choose_by) == (8, 16, "exact_match", "metric")
     assert recipe.answer_tokens == plan.data.answer + 8 and recipe.steps == 8 * 2
+    own = {"answer_tokens": "6", "beta": "0.05", "generations": "4", "temperature": "0.7"}
+    recipe = plan_of(objective="grpo", **own).recipe
+    assert {name: str(getattr(recipe, name)) for name in own} == own
     few, wanted = plan_of(), plan_of(choose_by="metric").recipe
     assert few.recipe.choose_by == "loss" and "30" in few.because["choose_by"].text
     assert (wanted.choose_by, wanted.metric_rows) == ("metric", 4)

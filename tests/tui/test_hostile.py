@@ -30,7 +30,9 @@ def harmless(app):
     for strip in app.screen._compositor.render_strips():
         for segment in strip:
             assert not segment.control
-            assert not set(segment.text) & set("\x1b\x9b\x07\x00\u202e\u2066\u200f\ufeff\t"), ascii(segment.text)
+            assert not set(segment.text) & set("\x1b\x9b\x07\x00\u202e\u2066\u200f\ufeff\t\r\n\x0c\u2028\x85"), ascii(
+                segment.text
+            )
             assert segment.style is None or segment.style.link is None
             assert not (segment.style and segment.style.meta.get("@click"))
 
