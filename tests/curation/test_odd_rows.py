@@ -204,6 +204,7 @@ def verdicts(folder: Path, file: Path):
     found = {}
     for name, line in commands.items():
         done = rung("data", *line, "--json", cwd=folder)
+        assert done.returncode in (0, 1, 2), done.stderr
         problems = json.loads(done.stdout)["error"]["problems"] if done.returncode == 2 else []
         found[name] = [(int(each["where"].rsplit(" ", 1)[1]), each["message"]) for each in problems]
     document = json.loads(rung("data", "check", file, "--json", cwd=folder).stdout)

@@ -17,9 +17,11 @@ from curation.example import Example, chat_row
 from curation.review import Ruling, decide_all
 from curation.split.freeze import freeze
 from curation.split.manifest import load_split
+from curation.store import vouching
 from rung.why.explain import chain
 from workspace.errors import Refusal
 from workspace.files import sha256_file
+from workspace.lock import writer_lock
 
 
 def test_undecided_rows_are_named_and_nothing_is_written(desk):
@@ -68,6 +70,29 @@ def test_after_a_frozen_file_was_changed_the_same_rows_make_a_version_that_can_b
     again = frozen(desk)
     assert (again.manifest.version, again.was_there) == ("v002", False)
     assert (again.folder / file.name).read_bytes() == sound and frozen(desk).folder == again.folder
+
+
+def test_a_freeze_that_is_cut_leaves_nothing_and_is_whole_the_second_time(desk, monkeypatch):
+    """The log names a manifest before it is there; all of a version is made before the one rename, its card too."""
+    approve_all(desk)
+    made: list[str] = []
+
+    def cut(at: Path, *_: Any):
+        made.extend(path.name for path in at.iterdir()) if at.is_dir() else None
+        raise KeyboardInterrupt
+
+    for place, name in ((vouching, "write_bytes"), (Path, "rename")):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(place, name, cut)
+            frozen(desk)
+        assert {event.ref for event in desk.store.events(kind="freeze")} == {"v001"}
+        assert not list(desk.project.datasets.glob("v*"))
+    with writer_lock(desk.project.datasets / ".lock", "A freeze"), pytest.raises(Refusal, match="already running"):
+        frozen(desk)
+    done = frozen(desk)
+    assert (done.manifest.version, done.was_there) == ("v001", False)
+    assert sorted(made) == sorted(path.name for path in done.folder.iterdir())
+    assert not (desk.project.datasets / ".tmp").exists()
 
 
 def near_rows(seed: int, count: int, labels: str) -> list[Example]:
