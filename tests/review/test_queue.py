@@ -36,6 +36,8 @@ def test_test_rows_come_first_and_a_row_that_is_open_elsewhere_is_not_given_twic
     assert take(desk, "dana").token == first.token
     assert take(desk, "mo").id == "r-000004"
     assert take(desk, "dana", holding=[first.id]).id == "r-000001"
+    late = replace(desk, clock=lambda: time.time() + 1_000_000)
+    assert take(late, "dana", holding=[first.id]).id == "r-000004", "open on their screen, though its lease is over"
 
 
 def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
