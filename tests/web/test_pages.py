@@ -184,6 +184,7 @@ def test_what_was_typed_is_kept_where_it_breaks_a_rule_and_taken_up_by_the_next_
     assert browser.rule("edit", text="  ", remark="why is this empty").status == 400
     fields = browser.form("/decide")
     assert (fields["text"], fields["remark"]) == ("  ", "why is this empty")
+    assert browser.press("/decide", to="/open", panel="edit", text=" ").form("/decide")["text"] == " "
     browser.press("/decide", to="/open", panel="edit", text="half a")
     again = site.browser("dana")
     assert again.row == row and again.form("/decide")["text"] == "half a"
