@@ -38,6 +38,7 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first(tmp_path: Path) -
         with writer_lock(lock, "A freeze"):
             assert str(os.getpid()) in take(lock)
         assert lock.read_text() == ""
+        lock.write_text('{"pid": 4194304, "since": "yesterday"}')  # as a killed one leaves it
 
 
 @pytest.mark.parametrize("before", ["", '{"pid": 4194304, "since": "yesterday"}'])
