@@ -95,6 +95,10 @@ def test_a_torn_connection_and_a_timeout_are_tried_again(provider, loopback):
     assert len(loopback.requests) == 3 and model.unsure == 2, "both tries may have been paid"
     loopback.script[:] = [torn]
     assert failure(client(provider, loopback.url)).kind == "connection"
+    before = len(loopback.requests)
+    with pytest.raises(ChatError):
+        client(provider, loopback.url).send_batch({"a": HELLO})
+    assert len(loopback.requests) == before + 1, "a batch that may have arrived is not sent again"
     loopback.script[:] = [slow]
     assert failure(client(provider, loopback.url, timeout=0.1)).kind == "timeout"
 
