@@ -36,7 +36,8 @@ from typing import Any, NoReturn
 
 REAL = sys.executable
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("rung", "rung.tui.worker_process", "training.run", "training.trials", "chat.local.trial")
+PROGRAMS = ("rung", "rung.tui.worker_process", "training.run", "training.trials")
+"""Without `chat.local.trial`: it may use 1 GiB of addresses, and a fork of one that imported torch has more of them."""
 COUNTS = ("PYTHON", "LC_", "LANG", "LD_", "HF_", "TRANSFORMERS_", "XDG_CACHE", "TEXTUAL", "FORCE_COLOR", "PY_COLORS",
           "GITHUB_ACTIONS", "TERMINAL_WIDTH", "RANK")  # fmt: skip
 """How the variables begin that are read as a process starts or as a module is imported, or that ask for a parent."""
