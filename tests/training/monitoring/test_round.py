@@ -271,13 +271,16 @@ def test_a_tool_call_is_no_error_of_form_and_no_answer_of_no_words(house: Projec
 
     def line(n, text, finish):
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
-        return litellm(n, text, "", response={"choices": [{"finish_reason": finish, "message": message}]})
+        choices = [{"finish_reason": finish, "message": message}]
+        return litellm(n, text, "", response={"choices": choices, "usage": {"prompt_tokens": 9}})
 
     texts = phrases(80, 3)
     made = [line(n, text, "tool_calls") for n, text in enumerate(texts[:40])]
     said = [litellm(40 + n, text, line_of(text)) for n, text in enumerate(texts[40:])]
     imported(house, write([*made, *said, line(90, "cut", "length")]))
-    signals = {signal.name: signal for signal in measured(house).signals}
+    report = measured(house)
+    signals = {signal.name: signal for signal in report.signals}
+    assert "Tokens" not in "".join(monitoring_text.lines(report)), "those of the answers were not logged"
     assert (signals["form_errors"].n, signals["form_errors"].now) == (41, pytest.approx(1 / 41))
     assert signals["answer_length"].n == 40 and not signals["answer_length"].raised
     assert signals["refusals"].n == 81
