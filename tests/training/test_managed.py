@@ -18,9 +18,11 @@ import pytest
 from loopback_server import Loopback, serving
 from once import once
 
+from curation.store import open_store
 from training.remote.providers import LONGEST, PROVIDERS, Provider
 from workspace.errors import Refusal, RungError
 from workspace.folder import Project
+from workspace.settings import load_settings
 
 FILE = {"bytes": 1, "created_at": 1, "filename": "x", "FileType": "jsonl", "object": "file", "purpose": "fine-tune"}
 DATED = {"user_id": "u", "created_at": "2026-11-29T00:00:00Z", "updated_at": "2026-11-29T00:00:00Z"}
@@ -244,6 +246,9 @@ def test_a_job_is_sent_followed_and_comes_home_as_a_run_of_these_rows(train, clo
     asked = cloud.jobs[next(iter(cloud.jobs))]["asked"]
     rank = asked["loraRank"] if provider == "fireworks" else asked["training_type"]["lora_r"]
     assert rank == 4 and (asked.get("baseModel") or asked["model"]) == "them/small"
+    with open_store(ready, load_settings(ready.settings_file)) as store:
+        (event,) = store.events(kind="sent", ref="P-001")
+    assert event.detail["to"] in cloud.server.url and "train.jsonl" in event.detail["files"], "the log says what left"
     assert "secret-of-provider" not in "".join(p.read_text() for p in (ready.root / "exports").rglob("*.json"))
     again = json.loads(train(*ON).stdout)
     assert again["id"] == "R-001" and len(cloud.jobs) == 1, "the same plan is trained once"

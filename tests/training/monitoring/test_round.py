@@ -27,6 +27,7 @@ from training.monitoring.requests import read_watched
 from workspace.artefact import read_artefact
 from workspace.errors import Refusal
 from workspace.folder import Project
+from workspace.lock import writer_lock
 from workspace.settings import load_settings
 
 
@@ -152,7 +153,11 @@ def test_what_was_learnt_stands_whole_or_not_at_all_and_a_damaged_list_of_what_w
 ):
     """Something stands in the way of not_learnt.jsonl: no row is queued, and the next try takes them all."""
     text = phrases(2, 91)
-    imported(house, write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)]))
+    log = write([litellm(n, text[n % 2], line_of(text[n % 2])) for n in range(3)])
+    with writer_lock(house.root / "watch" / ".lock", "Another"):
+        for command in (("import", log), ("learn",)):
+            assert "already running" in rung("watch", *command, cwd=house.root, code=1).stderr
+    imported(house, log)
     path = house.root / "watch" / "not_learnt.jsonl"
     (path / "x").mkdir(parents=True)
     done = rung("watch", "learn", cwd=house.root, code=2)

@@ -37,6 +37,7 @@ from workspace.artefact import now, read_artefact
 from workspace.errors import InputError, Refusal, RungError
 from workspace.files import sha256_file, write_text
 from workspace.folder import Project
+from workspace.lock import writer_lock
 from workspace.settings import Settings, load_settings
 
 
@@ -162,6 +163,8 @@ def test_another_metric_than_the_verdicts_scores_no_form(shipping: Project, sett
     other = changed(settings, metric="char_f")
     with pytest.raises(Refusal, match=r"exact_match.*char_f"):
         let(shipping, "merged", other)
+    with writer_lock(shipping.releases / ".lock", "Another"), pytest.raises(Refusal, match="already running"):
+        let(shipping, "adapter", other)
     assert let(shipping, "adapter", other).name == "L-001"
 
 
