@@ -159,6 +159,8 @@ def test_a_run_trains_there_and_all_of_it_comes_home(far: Project, rung, box):
     assert [line["step"] for line in steps] == list(range(1, run["steps"] + 1)) and all("usd" in line for line in steps)
     with open_store(far, load_settings(far.settings_file)) as store:
         assert [e.kind for e in store.events(ref="R-001")] == ["cleared", "started", "finished"]
+        (event,) = store.events(kind="sent")
+        assert "datasets/v001/train.jsonl" in event.detail["files"], "the log says what left"
     sent = {path.name for path in there(box).parents[1].iterdir()}
     assert "documents" not in sent and {"rung.db", "datasets", "plans", "evaluations"} <= sent
     assert json.loads(rung("train", "--on", "gpu", "--json").stdout)["id"] == "R-001", "nothing trains twice"

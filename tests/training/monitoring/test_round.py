@@ -98,6 +98,11 @@ def test_what_people_said_comes_first_and_what_fails_keeps_its_reason(house: Pro
     assert not rows[fresh[8]].example.is_answered
     assert [link.kind for link in near] == ["contradiction", "short_near"]
     assert all(row.meta["priority"] == 1 for row in first[:4])
+    edits = [litellm(n, phrases(13, 91)[12], "E13 OS", metadata={"edit": edit}) for n, edit in enumerate("AB")]
+    imported(house, write(edits, "edits.jsonl"))
+    two = learnt(house).queued
+    with open_desk(house, settings).store as store:
+        assert [link.kind for link in store.links(two) if {link.row, link.other} == {*two}] == ["contradiction"]
 
 
 def test_learnt_rows_are_reviewed_frozen_as_v002_and_known_to_why(house: Project, ask, write):
