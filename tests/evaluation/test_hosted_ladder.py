@@ -329,9 +329,11 @@ def batches(priced, service: Service, loopback) -> Batches:
     return made
 
 
-def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(priced, service: Service, batches: Batches):
+def test_a_batch_gives_the_scores_of_single_calls_at_its_own_price(priced, service: Service, batches, loopback):
+    on_server(priced, loopback.url, EVALUATION, "small", "parameters = { top_p = 0.9 }\n")
     made, _ = measured(priced, "base,prompt", "--batch")
     in_batch = sum(map(len, batches.sent))
+    assert all(entry["body"]["top_p"] == 0.9 for entries in batches.sent for entry in entries)
     assert service.calls == service.answered and in_batch == service.calls - 1
     assert service.usd(0) / 2 < spent(priced) < service.usd(0) * 0.55
     again, _ = measured(priced, "base,prompt")

@@ -277,6 +277,7 @@ def test_a_cluster_is_one_however_it_is_written_an_item_without_one_stands_for_i
     assert (rule(scores(written)).clusters, rule(scores(some)).clusters) == (12, 11)
     others = scores([*rows(1, 0, 0, group=lambda n: "a"), {"id": 2, "baseline": 0, "tuned": 1}])
     assert others.unread == ("group",) and others.clusters is None
+    assert read_scores("s.jsonl", b'\xef\xbb\xbf{"id": 1, "baseline": 0, "tuned": 1}\r\n').ids == ("1",), "of Windows"
 
 
 def test_few_clusters_and_unequal_ones_say_why_and_how_many_would_do():
