@@ -20,9 +20,10 @@ from curation.split.manifest import load_split
 from training.gates.clearance import check_gates
 from training.plan.memory_fit import Machine, with_cards
 from training.plan.objective import is_run, preferences_of, reward_run
-from training.plan.plans import find_plan, read_plan, read_plans
+from training.plan.plans import find_plan, keep_plan, read_plan, read_plans
 from training.plan.recipe import Recipe
 from training.runs import curve, read_run, write_run
+from workspace.artefact import revised
 from workspace.errors import InputError, Refusal, RungError
 from workspace.folder import Project
 from workspace.settings import Settings, load_settings
@@ -73,7 +74,9 @@ def test_rows_over_a_limit_that_a_person_sets_are_named(plan_of):
         plan_of(max_length="8")
 
 
-def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan):
+def test_a_plan_of_an_earlier_version_is_in_nobodys_way_and_another_is_not_taken_for_ones_own(
+    ready: Project, replan, plan_of
+):
     old = replan()
     assert replan() == old, "the same plan is kept once"
     old.write_text(old.read_text().replace('objective = "sft"', 'objective = "kto"'))
@@ -81,6 +84,8 @@ def test_a_plan_of_an_earlier_version_is_in_nobodys_way(ready: Project, replan):
         read_plan(old)
     assert replan().name == "P-002.toml"
     assert [plan.id for _, plan in read_plans(ready)] == ["P-002"]
+    with pytest.raises(Refusal):  # of another command, which took the id meanwhile
+        keep_plan(ready, revised(plan_of(rank="8"), id="P-002"))
 
 
 def test_all_that_is_wrong_with_a_plan_is_said_at_once_and_what_is_misspelt_with_the_nearest(
