@@ -63,8 +63,8 @@ def test_nothing_personal_and_no_secret_is_stored_anywhere(project: Project, wri
     called = {"role": "assistant", "content": "", "tool_calls": [card]}
     log = write([
         litellm(1, text, text, metadata={"comment": text, "edit": text}, user="mo@example.org"),
-        litellm(2, "q", "a", status="failure", error_str=f"rejected {text}"),
-        {"id": "mo@example.org", "rating": "up", "comment": text},
+        litellm(2, "q", "a", status="failure", error_str=f"rejected {text}", model=text),
+        {"id": "mo@example.org", "trace_id": "mo@example.org", "rating": "up", "comment": text},
         {"id": "x", "response": "a", "messages": [
             {"role": "assistant", "content": "", "tool_calls": [{"function": {"arguments": text}}]},
             {"role": "tool", "content": text},
