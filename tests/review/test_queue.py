@@ -64,6 +64,9 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     undo(desk, mine.id, "mo")
     draft = take(desk, "dana").draft
     assert draft["messages"][-1]["content"] == "mine"
+    settle(desk, "dana", "approve")
+    undo(desk, mine.id, "dana")
+    assert take(desk, "dana").draft is None, "a decision ends it"
 
 
 @pytest.mark.parametrize("verdict", ["skip", "unsure"])
