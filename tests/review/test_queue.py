@@ -83,6 +83,7 @@ def test_a_contested_row_waits_until_a_third_person_decides(make_desk, verdict: 
     assert settle(desk, "gus", "reject").id == name
     with pytest.raises(Refusal):
         late(Ruling("approve"))
+    assert [event.actor for event in desk.store.events(kind="contest", ref=name)] == ["eli"]
     assert desk.store.row(name).state == "rejected" and desk.store.row(name).reviewer == "gus"
     undo(desk, name, "gus")
     undo(desk, name, "eli")
