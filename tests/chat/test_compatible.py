@@ -186,3 +186,7 @@ def test_a_key_is_told_nowhere(loopback, monkeypatch, ending):
         Endpoint(loopback.url, "m", keyed=True).answer(HELLO.turns, 8)
     assert key not in told.value.message
     assert loopback.requests[0][2]["authorization"] == f"Bearer {key}"
+    loopback.script[:] = [(302, "", {"location": loopback.url + "/elsewhere"})]
+    with pytest.raises(RungError):
+        Endpoint(loopback.url, "m", keyed=True).answer(HELLO.turns, 8)
+    assert len(loopback.requests) == 2, "it follows no redirect with the key"
