@@ -54,6 +54,7 @@ def test_a_stale_token_changes_nothing_and_keeps_the_text(make_desk, url: str):
     refused(mine.token, "mo")
     now[0] += 61
     refused(mine.token, "dana", r"\d\d:\d\d:\d\d", Ruling("edit", text="mine"))  # until then it was kept
+    refused("made-up", "dana", ruling=Ruling("edit", text="forged"))
     theirs = take(desk, "mo")
     assert theirs.id == mine.id and theirs.token != mine.token and theirs.draft is None
     refused(mine.token, "dana")
