@@ -35,7 +35,7 @@ QWEN_06B = {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers":
 SHAPES = {"8B": ("llama", LLAMA_8B, 128256), "0.6B": ("qwen3", QWEN_06B, 151936)}
 TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 2048}  # fmt: skip
-TESTS = ("resume or killed or sharded or awq or gptq or served", ["tests/training"])
+TESTS = ("resume or killed or awq or gptq or served", ["tests/training"])
 STEPS = 6
 """Optimiser steps of a case; the first is left out of its speed."""
 
