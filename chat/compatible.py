@@ -127,10 +127,13 @@ class Compatible(Hosted):
         found = self.patiently(lambda: self.client.batches.retrieve(batch))
         for name in filter(None, (found.output_file_id, found.error_file_id)):
             text = self.patiently(partial(self.client.files.content, name)).text
-            with understood(self.host):
-                entries = {each["custom_id"]: each for each in map(json.loads, filter(str.strip, text.splitlines()))}
-            for key in filter(asks.__contains__, entries):
-                yield key, self.read_result(asks[key], entries[key])
+            for line in text.split("\n"):  # a text in JSON may hold other line ends
+                try:
+                    entry = json.loads(line)
+                    ask = asks[entry["custom_id"]]
+                except (LookupError, TypeError, ValueError):
+                    continue  # not asked for here, or garbled: then its ask has no result, which is said
+                yield entry["custom_id"], self.read_result(ask, entry)
 
     def result(self, ask: Ask, found: JsonObject) -> Reply:
         """Return the reply in a line of the batch's file. Raises ChatError if it holds none."""
@@ -141,7 +144,8 @@ class Compatible(Hosted):
         return self.reply(ask, self.sdk.types.chat.ChatCompletion.model_validate(body), 0.0, batch=True)
 
     def _cost(self, found: Any, *, batch: bool = False) -> float | None:
-        return self.cost(_usage(found), batch=batch) if found.usage else (0.0 if self.is_local else None)
+        counted = found.usage and found.usage.prompt_tokens is not None
+        return self.cost(_usage(found), batch=batch) if counted else (0.0 if self.is_local else None)
 
     def reply(self, ask: Ask, found: Any, seconds: float, *, batch: bool = False) -> Reply:
         """Return the completion as a reply, with its cost."""

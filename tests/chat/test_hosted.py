@@ -137,6 +137,27 @@ def test_a_reply_in_which_anything_is_odd_is_an_answer_or_a_failure_in_words(pro
         assert all(isinstance(reply, Reply | ChatError) for reply in found), hurt
 
 
+def test_an_answer_that_counts_no_tokens_has_no_known_cost(loopback):
+    model = client("openai", loopback.url)
+    model.price, model.is_local = PRICE, False
+    loopback.say((200, completion()), (200, completion() | {"usage": {}}), (200, completion() | {"usage": None}))
+    counted, empty, bare = (model.answer([HELLO])[0] for _ in range(3))
+    assert counted.cost_usd and empty.text == "Hello." and empty.cost_usd is bare.cost_usd is None
+
+
+def test_a_garbled_line_of_a_batch_costs_its_own_result_alone(loopback):
+    model = client("openai", loopback.url)
+    ended = {"id": "b", "object": "batch", "status": "completed", "output_file_id": "f", "error_file_id": None}
+    entries = [
+        {"custom_id": key, "response": {"body": completion(text)}} for key, text in (("a", "Aye\u2028"), ("c", "C"))
+    ]
+    lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
+    file = "\n".join([lines[0], '{"custom_id": "b", "resp', "[1]", '{"id": 1}', '{"custom_id": ["a"]}', "", lines[1]])
+    loopback.say((200, ended), (200, file, {"content-type": "application/octet-stream"}))
+    found = dict(model.batch_results("b", dict.fromkeys("abc", HELLO)))
+    assert {key: reply.text for key, reply in found.items()} == {"a": "Aye\u2028", "c": "C"}
+
+
 def test_a_redirect_is_not_followed_with_the_rows(provider, loopback):
     loopback.say((307, "", {"location": loopback.url + "/elsewhere"}), (200, MAKE[provider]()))
     failure(client(provider, loopback.url))
